@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import { ConcordatError } from './errors.js';
+
+/**
+ * Documents are what the coordinator broadcasts and what computations return: plain data with Float64Array and
+ * Uint8Array leaves. The encoding is canonical (sorted keys, shortest round-trip numbers, little-endian binary), so a
+ * document has one hash and numbers arrive bit for bit.
+ *
+ * Layout: 'CDOC' | version u8 = 1 | header length u32 LE | header JSON (UTF-8) | the arrays one after another, each
+ * padded to 8 bytes. In the header an array stands as {"$array":[kind, offset, length]}.
+ */
+const MAGIC = Buffer.from('CDOC\u0001', 'latin1');
+
+type ArrayKind = 'f64' | 'u8' | 'i32';
+
+export function encodeDocument(value: unknown): Uint8Array {
+  const parts: Uint8Array[] = [];
+  let offset = 0;
+  const place = (kind: ArrayKind, bytes: Uint8Array, length: number) => {
+    const reference = { $array: [kind, offset, length] };
+    const padding = (8 - (bytes.byteLength % 8)) % 8;
+    parts.push(bytes);
+    if (padding > 0) parts.push(new Uint8Array(padding));
+    offset += bytes.byteLength + padding;
+    return reference;
+  };
+  const plain = (item: unknown): unknown => {
+    if (item instanceof Float64Array) return place('f64', bytesOf(item), item.length);
+    if (item instanceof Int32Array) return place('i32', bytesOf(item), item.length);
+    if (item instanceof Uint8Array) return place('u8', item, item.length);
+    if (Array.isArray(item)) return item.map(plain);
+    if (typeof item === 'number' && !Number.isFinite(item)) return { $number: String(item) };
+    if (typeof item === 'object' && item !== null) {
+      const source = item as Record<string, unknown>;
+      const sorted: Record<string, unknown> = {};
+      for (const key of Object.keys(source).sort()) if (source[key] !== undefined) sorted[key] = plain(source[key]);
+      return sorted;
+    }
+    return item;
+  };
+  const header = Buffer.from(JSON.stringify(plain(value)), 'utf8');
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(header.length);
+  return Buffer.concat([MAGIC, length, header, ...parts]);
+}
+
+/** Throws WIRE_DOCUMENT_INVALID where the bytes are not a document of this version. */
+export function decodeDocument(bytes: Uint8Array): unknown {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.length < 9 || !view.subarray(0, 5).equals(MAGIC))
+    throw invalid('it does not start with the mark of a version 1 document');
+  const headerLength = view.readUInt32LE(5);
+  const start = 9 + headerLength;
+  if (start > view.length) throw invalid('its header is longer than the document');
+  let header: unknown;
+  try {
+    header = JSON.parse(view.toString('utf8', 9, start));
+  } catch {
+    throw invalid('its header is not JSON');
+  }
+  const revive = (item: unknown): unknown => {
+    if (Array.isArray(item)) return item.map(revive);
+    if (typeof item === 'object' && item !== null) {
+      const record = item as Record<string, unknown>;
+      if ('$array' in record) return reviveArray(record['$array'], view, start);
+      if ('$number' in record) return Number(record['$number']);
+      return Object.fromEntries(Object.entries(record).map(([key, inner]) => [key, revive(inner)]));
+    }
+    return item;
+  };
+  return revive(header);
+}
+
+export function documentHash(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+function reviveArray(reference: unknown, view: Buffer, start: number): Float64Array | Int32Array | Uint8Array {
+  const [kind, offset, length] = reference as [string, number, number];
+  const width = kind === 'f64' ? 8 : kind === 'i32' ? 4 : kind === 'u8' ? 1 : 0;
+  const from = start + offset;
+  const valid = width > 0 && Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
+  if (!valid || from + length * width > view.length) throw invalid('an array lies outside it');
+  // The bytes may be unaligned in the received buffer, so they are copied into a fresh one.
+  const fresh = new Uint8Array(view.subarray(from, from + length * width)).buffer;
+  if (kind === 'f64') return new Float64Array(fresh);
+  if (kind === 'i32') return new Int32Array(fresh);
+  return new Uint8Array(fresh);
+}
+
+function bytesOf(array: Float64Array | Int32Array): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
+
+function invalid(why: string): ConcordatError {
+  return new ConcordatError('WIRE_DOCUMENT_INVALID', `a document could not be read: ${why}`);
+}
