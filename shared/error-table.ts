@@ -38,4 +38,5 @@ export const ERROR_TABLE = {
     exit: 4,
     hint: 'The message was damaged or comes from another version. Check that coordinator and site run neighbouring versions.',
   },
+  STUDY_WRONG_PHASE: { fault: 'user', grpc: 'FAILED_PRECONDITION', exit: 3, hint: 'See `concordat study status`; an ended study is proposed again under a new hash.' },
 } as const satisfies Record<string, ErrorEntry>;

@@ -1,0 +1,99 @@
+import type { AnyCoordinatorHalf, AnyDeclaration, CoordinatorHalf, Declaration } from '../shared/computations/computation.js';
+import { assert } from '../shared/errors.js';
+import type { Plan } from '../shared/plan.js';
+import type { TensorSpec, Total } from '../shared/tensors.js';
+
+/**
+ * The list of computations of a study as one pure machine: it asks for a round, is given the total, asks for the next.
+ * It holds totals and public results only. Replaying the same totals gives the same requests, so a restarted
+ * coordinator continues where its log ends.
+ */
+export interface CoordinatorRegistry {
+  readonly [computation: string]: { readonly declaration: AnyDeclaration; readonly coordinator: AnyCoordinatorHalf };
+}
+
+/** One round that the sites are asked for. `iteration` counts rounds within the computation, from 1. */
+export interface RoundRequest {
+  readonly instance: string;
+  readonly computation: string;
+  readonly iteration: number;
+  /** Rounds since the study began, from 1. */
+  readonly round: number;
+  readonly broadcast: unknown;
+  readonly leaves: readonly TensorSpec[];
+}
+
+export interface StudyRun {
+  readonly plan: Plan;
+  readonly position: number;
+  readonly computationState: unknown;
+  /** Public results of finished computations, by instance. */
+  readonly results: ReadonlyMap<string, unknown>;
+  /** Null once every computation is done. */
+  readonly request: RoundRequest | null;
+}
+
+export function startRun(plan: Plan, registry: CoordinatorRegistry): StudyRun {
+  return begin(plan, registry, 0, new Map(), 0);
+}
+
+/** Takes the total of the current request. */
+export function advanceRun(run: StudyRun, registry: CoordinatorRegistry, total: Total): StudyRun {
+  const { plan, request } = run;
+  assert(request !== null, 'a finished study was given a total');
+  const planned = plan.computations[run.position]!;
+  const { coordinator, declaration } = halvesOf(registry, planned.computation);
+  const next = coordinator.advance(planned.spec, run.computationState, total);
+  if (next.kind === 'done') {
+    const results = new Map(run.results).set(planned.instance, next.result);
+    return begin(plan, registry, run.position + 1, results, request.round);
+  }
+  return {
+    ...run,
+    computationState: next.state,
+    request: {
+      ...request,
+      iteration: request.iteration + 1,
+      round: request.round + 1,
+      broadcast: next.broadcast,
+      leaves: declaration.leaves(planned.spec, next.broadcast),
+    },
+  };
+}
+
+function begin(
+  plan: Plan,
+  registry: CoordinatorRegistry,
+  position: number,
+  results: ReadonlyMap<string, unknown>,
+  round: number,
+): StudyRun {
+  const planned = plan.computations[position];
+  if (planned === undefined) return { plan, position, computationState: null, results, request: null };
+  const { coordinator, declaration } = halvesOf(registry, planned.computation);
+  const first = coordinator.start(planned.spec, results);
+  return {
+    plan,
+    position,
+    computationState: first.state,
+    results,
+    request: {
+      instance: planned.instance,
+      computation: planned.computation,
+      iteration: 1,
+      round: round + 1,
+      broadcast: first.broadcast,
+      leaves: declaration.leaves(planned.spec, first.broadcast),
+    },
+  };
+}
+
+// The registry erases each computation's own types; the plan pairs every spec with its computation by name.
+function halvesOf(registry: CoordinatorRegistry, computation: string) {
+  const halves = registry[computation];
+  assert(halves !== undefined, `no computation is called ${computation}`);
+  return halves as unknown as {
+    declaration: Declaration<unknown, unknown>;
+    coordinator: CoordinatorHalf<unknown, unknown, unknown, unknown>;
+  };
+}
