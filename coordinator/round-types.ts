@@ -1,0 +1,143 @@
+import type { ErrorCode } from '../shared/errors.js';
+import type {
+  CoordinatorMessage,
+  Exchange,
+  PreKey,
+  ReleasedShare,
+  RoundTerms,
+  SiteMessage,
+} from '../shared/messages.js';
+import type { Secret } from '../shared/secret.js';
+
+/**
+ * What the round reducer takes and gives. The shell (1) appends each `persist` record durably before it carries out a
+ * later effect of the same list, (2) carries out effects in order, (3) after a restart folds the records with `recover`
+ * and then feeds `resumed`. Bytes of contributions never enter the reducer: they are named by their hash.
+ */
+export interface RoundConfig {
+  readonly terms: RoundTerms;
+  /** How long an exchange may last before sites that have not answered count as missing. */
+  readonly exchangeTimeoutMs: number;
+}
+
+export interface RoundOpening {
+  readonly computation: string;
+  readonly round: number;
+  readonly broadcastHash: string;
+  readonly declarationHash: string;
+  /** Length of one contribution: 8 bytes a word, two words an entry in ring 128. */
+  readonly contributionBytes: number;
+}
+
+export type RoundEvent = { readonly nowMs: number } & (
+  | ({ readonly type: 'open' } & RoundOpening)
+  | { readonly type: 'connected'; readonly site: string }
+  | { readonly type: 'disconnected'; readonly site: string }
+  /** For `maskedInput` the shell has the blob durable, with checked hash and length, before it feeds the message. */
+  | { readonly type: 'message'; readonly site: string; readonly message: SiteMessage }
+  /** Time passes; at or after the instant of the last `setTimer`. */
+  | { readonly type: 'tick' }
+  /** Answer to `unmask`: the total is durable under this hash. */
+  | { readonly type: 'unmasked'; readonly context: string; readonly totalHash: string }
+  /** The study ends (withdrawn, failed): close what is open and start nothing more. */
+  | { readonly type: 'abandon' }
+  /** First event after `recover`. */
+  | { readonly type: 'resumed' }
+);
+
+export type AbortReason = 'missing' | 'refused' | 'lostSecrets' | 'badShares' | 'abandoned';
+
+/** Durable facts; the state is their fold. */
+export type RoundRecord =
+  | ({ readonly type: 'roundOpened' } & RoundOpening)
+  | { readonly type: 'preKeysWanted'; readonly slot: number }
+  | { readonly type: 'preKey'; readonly preKey: PreKey }
+  | {
+      readonly type: 'attemptOpened';
+      readonly context: string;
+      readonly attempt: number;
+      readonly slot: number;
+      readonly sites: readonly string[];
+      readonly preKeyDigest: string;
+    }
+  | {
+      readonly type: 'maskedInput';
+      readonly context: string;
+      readonly site: string;
+      readonly blobHash: string;
+      readonly nextPreKey: PreKey | null;
+    }
+  | {
+      readonly type: 'survivors';
+      readonly context: string;
+      readonly survivors: readonly string[];
+      readonly dropped: readonly string[];
+    }
+  | { readonly type: 'signature'; readonly context: string; readonly site: string; readonly signature: Uint8Array }
+  | {
+      readonly type: 'shares';
+      readonly context: string;
+      readonly site: string;
+      readonly shares: readonly ReleasedShare[];
+    }
+  | {
+      readonly type: 'attemptAborted';
+      readonly context: string;
+      readonly reason: AbortReason;
+      readonly sites: readonly string[];
+    }
+  | { readonly type: 'total'; readonly context: string; readonly totalHash: string; readonly sites: readonly string[] }
+  | { readonly type: 'roundFailed'; readonly code: ErrorCode; readonly sites: readonly string[] };
+
+/** A mask that stays in the sum and has to be subtracted (or added back). */
+export type MaskRemoval =
+  | { readonly kind: 'self'; readonly site: string; readonly seed: Secret }
+  /** The pair mask of a survivor with a dropped site, from the dropped site's rebuilt key. */
+  | { readonly kind: 'pair'; readonly survivor: string; readonly dropped: string; readonly secret: Secret };
+
+export interface UnmaskJob {
+  readonly context: string;
+  readonly computation: string;
+  readonly round: number;
+  readonly broadcastHash: string;
+  readonly preKeyDigest: string;
+  readonly survivors: readonly string[];
+  /** Empty in plain mode. */
+  readonly removals: readonly MaskRemoval[];
+}
+
+export type RoundEffect =
+  | { readonly type: 'persist'; readonly record: RoundRecord }
+  | { readonly type: 'send'; readonly site: string; readonly message: CoordinatorMessage }
+  /** Start a new accumulator of zeros for this attempt; any other is dropped. */
+  | { readonly type: 'resetAccumulator'; readonly context: string }
+  /** Add the blob to the accumulator of this attempt. */
+  | { readonly type: 'accumulate'; readonly context: string; readonly site: string; readonly blobHash: string }
+  /** shared/secagg/unmask.coordinator.ts removeMasks over the accumulator; store the words; answer `unmasked`. */
+  | { readonly type: 'unmask'; readonly job: UnmaskJob }
+  | { readonly type: 'setTimer'; readonly atMs: number }
+  /** The blobs of a closed attempt are no longer needed. */
+  | { readonly type: 'discardBlobs'; readonly hashes: readonly string[] }
+  | {
+      readonly type: 'roundDone';
+      readonly computation: string;
+      readonly round: number;
+      readonly attempt: number;
+      readonly sites: readonly string[];
+      readonly totalHash: string;
+    }
+  | {
+      readonly type: 'roundFailed';
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly sites: readonly string[];
+    }
+  /** For progress and the operator; decides nothing. */
+  | { readonly type: 'report'; readonly report: RoundReport };
+
+export type RoundReport =
+  | { readonly kind: 'exchange'; readonly exchange: Exchange; readonly round: number; readonly attempt: number }
+  | { readonly kind: 'missing'; readonly exchange: Exchange; readonly sites: readonly string[] }
+  | { readonly kind: 'refused'; readonly site: string; readonly code: ErrorCode; readonly about: readonly string[] }
+  /** A message that was not accepted: late, repeated, wrongly signed. */
+  | { readonly kind: 'ignored'; readonly site: string; readonly what: string; readonly code: ErrorCode | null };
