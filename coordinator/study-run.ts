@@ -1,6 +1,7 @@
 import type { AnyCoordinatorHalf, AnyDeclaration, CoordinatorHalf, Declaration } from '../shared/computations/computation.js';
 import { assert } from '../shared/errors.js';
 import type { Plan } from '../shared/plan.js';
+import { encodeDocument, documentHash } from '../shared/document.js';
 import type { TensorSpec, Total } from '../shared/tensors.js';
 
 /**
@@ -23,18 +24,28 @@ export interface RoundRequest {
   readonly leaves: readonly TensorSpec[];
 }
 
+/** What result.json says of one fold's share of one total. */
+export interface TotalEntry {
+  readonly computation: string;
+  readonly iteration: number;
+  readonly fold: string;
+  readonly sites: readonly string[];
+  readonly sha256: string;
+}
+
 export interface StudyRun {
   readonly plan: Plan;
   readonly position: number;
   readonly computationState: unknown;
   /** Public results of finished computations, by instance. */
   readonly results: ReadonlyMap<string, unknown>;
+  readonly totals: readonly TotalEntry[];
   /** Null once every computation is done. */
   readonly request: RoundRequest | null;
 }
 
 export function startRun(plan: Plan, registry: CoordinatorRegistry): StudyRun {
-  return begin(plan, registry, 0, new Map(), 0);
+  return begin(plan, registry, 0, new Map(), 0, []);
 }
 
 /** Takes the total of the current request. */
@@ -44,13 +55,15 @@ export function advanceRun(run: StudyRun, registry: CoordinatorRegistry, total: 
   const planned = plan.computations[run.position]!;
   const { coordinator, declaration } = halvesOf(registry, planned.computation);
   const next = coordinator.advance(planned.spec, run.computationState, total);
+  const totals = [...run.totals, ...totalEntries(request, total)];
   if (next.kind === 'done') {
     const results = new Map(run.results).set(planned.instance, next.result);
-    return begin(plan, registry, run.position + 1, results, request.round);
+    return begin(plan, registry, run.position + 1, results, request.round, totals);
   }
   return {
     ...run,
     computationState: next.state,
+    totals,
     request: {
       ...request,
       iteration: request.iteration + 1,
@@ -67,9 +80,10 @@ function begin(
   position: number,
   results: ReadonlyMap<string, unknown>,
   round: number,
+  totals: readonly TotalEntry[],
 ): StudyRun {
   const planned = plan.computations[position];
-  if (planned === undefined) return { plan, position, computationState: null, results, request: null };
+  if (planned === undefined) return { plan, position, computationState: null, results, totals, request: null };
   const { coordinator, declaration } = halvesOf(registry, planned.computation);
   const first = coordinator.start(planned.spec, results);
   return {
@@ -77,6 +91,7 @@ function begin(
     position,
     computationState: first.state,
     results,
+    totals,
     request: {
       instance: planned.instance,
       computation: planned.computation,
@@ -86,6 +101,23 @@ function begin(
       leaves: declaration.leaves(planned.spec, first.broadcast),
     },
   };
+}
+
+/** One entry per outer fold, over the declared sites that are in the total. */
+function totalEntries(request: RoundRequest, total: Total): TotalEntry[] {
+  const folds = [...new Set(request.leaves.map((leaf) => leaf.fold))].sort();
+  return folds.map((fold) => {
+    const leaves = request.leaves.filter((leaf) => leaf.fold === fold);
+    const declared = new Set(leaves.flatMap((leaf) => leaf.contributors.map((contributor) => contributor.site)));
+    const values = Object.fromEntries(leaves.map((leaf) => [leaf.name, total.values.get(leaf.name)]));
+    return {
+      computation: request.instance,
+      iteration: request.iteration,
+      fold,
+      sites: total.sites.filter((site) => declared.has(site)),
+      sha256: documentHash(encodeDocument(values)),
+    };
+  });
 }
 
 // The registry erases each computation's own types; the plan pairs every spec with its computation by name.
