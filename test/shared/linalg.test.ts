@@ -60,7 +60,10 @@ describe('linear algebra', () => {
     const keep = [0, 1, 2, 4];
     const small = Float64Array.from(keep.flatMap((i) => keep.map((j) => full[i * p + j]!)));
     const rhs = Float64Array.from([1, -2, 3, 7, 0.5]);
-    const want = choleskySolve(cholesky(small, 4, 1e-12), Float64Array.from(keep, (i) => rhs[i]!));
+    const want = choleskySolve(
+      cholesky(small, 4, 1e-12),
+      Float64Array.from(keep, (i) => rhs[i]!),
+    );
     const got = choleskySolve(factor, rhs);
     expect(got[3]).toBe(0);
     keep.forEach((i, at) => {
