@@ -1,3 +1,5 @@
+import { assert } from './errors.js';
+
 /** What a computation announces before anything leaves a site, and what it then sends and receives. */
 
 /** Which patients of which site may fill a tensor: the site's cells, one per inner fold (see shared/fits.ts). */
@@ -49,3 +51,10 @@ export const STATISTIC = { ring: 128, fractionBits: 80, bound: 2 ** 40 } as cons
 
 /** The default form of counts: exact integers in Z_2^64. */
 export const COUNT = { ring: 64, fractionBits: 0, bound: 2 ** 40 } as const;
+
+/** A tensor of a total that was declared, so it must be there. */
+export function totalOf(total: Total, name: string): Float64Array {
+  const values = total.values.get(name);
+  assert(values !== undefined, `the total holds no tensor ${name}`);
+  return values;
+}

@@ -108,7 +108,7 @@ export interface Predictor {
   readonly level: number;
 }
 
-export function predictorsOf(frame: Frame, withCovariates: boolean): Predictor[] {
+export function predictorsOf(frame: Pick<Frame, 'features' | 'covariates'>, withCovariates: boolean): Predictor[] {
   const columns: Predictor[] = frame.features.map((name, feature) => ({ name, feature, covariate: -1, level: -1 }));
   if (!withCovariates) return columns;
   for (const [covariate, column] of frame.covariates.entries()) {
@@ -122,9 +122,22 @@ export function predictorsOf(frame: Frame, withCovariates: boolean): Predictor[]
 
 /** Public result of `moments`, per fit id: always over predictors with covariates included. */
 export interface MomentsResult {
-  readonly fits: Readonly<
-    Record<string, { readonly n: number; readonly mean: Float64Array; readonly sd: Float64Array }>
-  >;
+  readonly fits: Readonly<Record<string, FitMoments>>;
+}
+
+export interface FitMoments {
+  /** Training rows of the fit. */
+  readonly n: number;
+  /** Mean and standard deviation (divisor n) of the observed values; both 0 where nobody observed the predictor. */
+  readonly mean: Float64Array;
+  readonly sd: Float64Array;
+  /** Rows with an observed value, per predictor. */
+  readonly observed?: Float64Array;
+  /**
+   * Share of each predictor's variance that lies between sites (eta squared), NaN where it does not vary; only for fits
+   * without a held-out inner fold.
+   */
+  readonly betweenSites?: Float64Array;
 }
 
 /** A fitted model on standardized predictors: what `score.site.ts` turns into scores and the bundle into ONNX. */
