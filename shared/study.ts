@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { canonicalJson } from './canonical-json.js';
 
 /**
  * The study document: everything that all sites must share, schema-checked, hashed, and approved by its hash.
@@ -202,18 +203,5 @@ export function studySites(study: Study): string[] {
 
 /** SHA-256 of the checked study with every default written out, keys sorted: what a site approves. */
 export function studyHash(study: Study): string {
-  return createHash('sha256').update('concordat study v1\n').update(canonical(study)).digest('hex');
-}
-
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (typeof value === 'object' && value !== null) {
-    const record = value as Record<string, unknown>;
-    const keys = Object.keys(record).filter((key) => record[key] !== undefined);
-    return `{${keys
-      .sort()
-      .map((key) => `${JSON.stringify(key)}:${canonical(record[key])}`)
-      .join(',')}}`;
-  }
-  return JSON.stringify(value);
+  return createHash('sha256').update('concordat study v1\n').update(canonicalJson(study)).digest('hex');
 }
