@@ -7,7 +7,7 @@ import type {
   RoundTerms,
   SiteMessage,
 } from '../shared/messages.js';
-import type { Secret } from '../shared/secret.js';
+import type { MaskRemoval } from '../shared/secagg/unmask.coordinator.js';
 
 /**
  * What the round reducer takes and gives. The shell (1) appends each `persist` record durably before it carries out a
@@ -88,12 +88,6 @@ export type RoundRecord =
     }
   | { readonly type: 'total'; readonly context: string; readonly totalHash: string; readonly sites: readonly string[] }
   | { readonly type: 'roundFailed'; readonly code: ErrorCode; readonly sites: readonly string[] };
-
-/** A mask that stays in the sum and has to be subtracted (or added back). */
-export type MaskRemoval =
-  | { readonly kind: 'self'; readonly site: string; readonly seed: Secret }
-  /** The pair mask of a survivor with a dropped site, from the dropped site's rebuilt key. */
-  | { readonly kind: 'pair'; readonly survivor: string; readonly dropped: string; readonly secret: Secret };
 
 export interface UnmaskJob {
   readonly context: string;

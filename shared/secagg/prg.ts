@@ -1,0 +1,57 @@
+import { createCipheriv, hkdfSync } from 'node:crypto';
+import { assert } from '../errors.js';
+import { addInto, subtractInto, wordsPerEntry } from '../fixed-point.js';
+import type { Secret } from '../secret.js';
+import { type TensorSpec, tensorSize } from '../tensors.js';
+import { statement } from './statements.js';
+
+/**
+ * Masks: HKDF-SHA256(secret, salt = digest of all signed pre-keys, info = kind, C, min(u,v), max(u,v), tensor), then
+ * AES-256-CTR from a zero IV, read as little-endian 64-bit words. One key per tensor, so no counter is ever shared.
+ */
+export interface MaskKeyScope {
+  readonly kind: 'self' | 'pair';
+  readonly context: string;
+  readonly preKeyDigest: string;
+  /** The pair in roster order; the same site twice for a self mask. */
+  readonly lower: string;
+  readonly upper: string;
+}
+
+/** AES key of one tensor's mask, 32 bytes. */
+export function maskKey(secret: Secret, scope: MaskKeyScope, tensor: string): Uint8Array {
+  const info = statement('mask', scope.kind, scope.context, scope.lower, scope.upper, tensor);
+  return new Uint8Array(hkdfSync('sha256', secret.reveal(), Buffer.from(scope.preKeyDigest, 'hex'), info, 32));
+}
+
+const CHUNK_BYTES = 1 << 18;
+const ZEROS = new Uint8Array(CHUNK_BYTES);
+
+/** Adds (or subtracts) the mask to every block of words, in place; `words` are in declaration order. */
+export function applyMask(
+  words: readonly BigUint64Array[],
+  specs: readonly TensorSpec[],
+  secret: Secret,
+  scope: MaskKeyScope,
+  sign: 1 | -1,
+): void {
+  assert(words.length === specs.length, 'one block of words for each declared tensor');
+  specs.forEach((spec, index) => {
+    const block = words[index]!;
+    assert(block.length === tensorSize(spec) * wordsPerEntry(spec.ring), `words of ${spec.name} do not fit`);
+    if (block.length === 0) return;
+    const cipher = createCipheriv('aes-256-ctr', maskKey(secret, scope, spec.name), new Uint8Array(16));
+    const apply = sign === 1 ? addInto : subtractInto;
+    // In chunks, so that a mask is never held whole; a chunk is a whole number of entries of either ring.
+    for (let start = 0; start < block.length; start += CHUNK_BYTES / 8) {
+      const part = block.subarray(start, Math.min(block.length, start + CHUNK_BYTES / 8));
+      const stream = cipher.update(ZEROS.subarray(0, part.byteLength));
+      apply(part, alignedWords(stream), spec.ring);
+    }
+  });
+}
+
+function alignedWords(bytes: Uint8Array): BigUint64Array {
+  if (bytes.byteOffset % 8 === 0) return new BigUint64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8);
+  return new BigUint64Array(new Uint8Array(bytes).buffer);
+}
