@@ -1,6 +1,9 @@
 import { assert } from './errors.js';
 
-/** Every limit in one place: what either side refuses to go beyond. Lengths in bytes, times in milliseconds. */
+/**
+ * Every limit in one file, with the relations between them checked when the file is loaded. Times in milliseconds,
+ * sizes in bytes. What a study may choose is in shared/study.ts; these are the edges of the program.
+ */
 export const LIMITS = {
   /** Sites of one study: Shamir's scheme over GF(2^8) has 255 places, the statistics ring holds 2^40 from 127. */
   sitesMax: 120,
@@ -10,6 +13,34 @@ export const LIMITS = {
   attemptsMax: 100,
   /** How often a connected but silent site is asked again before it counts as missing. */
   remindersMax: 20,
+  /** One message on the control stream: pre-keys of all sites with a box for the receiver are the largest. */
+  controlMessageBytesMax: 8 * 1024 * 1024,
+  /** Payload of one chunk of a transfer: ours, and the largest that is accepted. */
+  transferChunkBytes: 256 * 1024,
+  transferChunkBytesMax: 1024 * 1024,
+  /** One blob: a contribution, a broadcast, a file of a bundle. It is held in memory on the way. */
+  blobBytesMax: 1024 * 1024 * 1024,
+  rosterBytesMax: 1024 * 1024,
+  reasonCharactersMax: 2000,
+  /** HTTP/2 flow control: over 40 ms the default of 64 KiB gives 1 MB/s; 16 MiB gives the line's rate. */
+  flowControlWindowBytes: 16 * 1024 * 1024,
+  heartbeatIntervalMs: 5_000,
+  /** Silence after which the coordinator closes a site's stream, and a site its own. */
+  livenessTimeoutMs: 60_000,
+  keepaliveTimeMs: 30_000,
+  keepaliveTimeoutMs: 20_000,
+  reconnectFirstMs: 250,
+  reconnectMaxMs: 15_000,
+  unaryDeadlineMs: 30_000,
+  tokenLifetimeMs: 7 * 24 * 3_600_000,
+  certificateLifetimeDays: 730,
+  authorityLifetimeDays: 3650,
+  /** The server's own certificate is renewed at a start within this many days of its end. */
+  certificateRenewalDays: 60,
 } as const;
 
 assert(LIMITS.sitesMax < 128 && LIMITS.secureSitesMin >= 3, 'limits contradict each other');
+assert(LIMITS.transferChunkBytes <= LIMITS.transferChunkBytesMax, 'our own chunks must be accepted');
+assert(LIMITS.transferChunkBytesMax < LIMITS.controlMessageBytesMax, 'one message size limit covers chunks too');
+assert(2 * LIMITS.heartbeatIntervalMs < LIMITS.livenessTimeoutMs, 'one lost heartbeat must not end a connection');
+assert(LIMITS.reconnectFirstMs < LIMITS.reconnectMaxMs, 'backoff grows');
