@@ -59,6 +59,8 @@ export interface PenaltySpec {
   readonly nlambda: number;
   readonly lambdaMinRatio: number;
   readonly standardize: boolean;
+  /** Also return every model on the lambda path and covariances: for comparison with references. */
+  readonly keepPath?: boolean;
 }
 
 export interface LogisticSpec extends ModelSpecBase, PenaltySpec {}
@@ -160,6 +162,25 @@ export interface ModelResult {
   readonly models: Readonly<Record<string, FittedModel>>;
   /** Per outer fold (fit ids with inner = null): what result.json shows. */
   readonly summaries: Readonly<Record<string, ModelSummary>>;
+  /** With keepPath: every model on the path, per fit id. */
+  readonly paths?: Readonly<Record<string, ModelPath>>;
+  /** True where the sums behind it give patients away (unstratified exact risk sets): simulate only. */
+  readonly disclosive?: boolean;
+}
+
+/** A lambda path on the original (harmonized) predictor scale. */
+export interface ModelPath {
+  readonly lambda: Float64Array;
+  readonly intercept: Float64Array;
+  /** lambdas x predictors, row-major. */
+  readonly beta: Float64Array;
+  /** Non-zero coefficients per lambda. */
+  readonly df: Int32Array;
+  /** 1 - deviance / null deviance. */
+  readonly devRatio: Float64Array;
+  readonly nullDeviance: number;
+  /** Largest violation of the optimality conditions per lambda, standardized scale, gradient / n. */
+  readonly kkt: Float64Array;
 }
 
 export interface ModelSummary {
@@ -176,6 +197,10 @@ export interface ModelSummary {
   } | null;
   /** On the original (harmonized) predictor scale; empty for an MLP. */
   readonly intercept: number | null;
+  /** Where there is an intercept without a penalty on the others. */
+  readonly interceptSe?: number | null;
+  /** With keepPath, unpenalised: covariance of (intercept, if any, and) coefficients on the original scale, row-major. */
+  readonly covariance?: Float64Array;
   readonly coefficients: readonly {
     readonly feature: string;
     readonly value: number;
