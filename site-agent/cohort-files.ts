@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+import { ConcordatError } from '../shared/errors.js';
+import type { Study } from '../shared/study.js';
+import { type CohortLoad, cohortOf } from './cohort.site.js';
+import { type CohortConfig, parseCohortConfig } from './cohort-config.js';
+import { parseTable, type Table } from './cohort-table.site.js';
+
+/** The one place of cohort loading that touches files. Everything behind it is pure. */
+
+/** @throws ConcordatError COHORT_UNREADABLE, COHORT_INVALID */
+export function readCohortConfig(path: string): CohortConfig {
+  return parseCohortConfig(readText(path), basename(path));
+}
+
+/** @throws ConcordatError COHORT_UNREADABLE, COHORT_INVALID */
+export function readTable(path: string, separator: ',' | ';' | '\t' = ','): Table {
+  return parseTable(readText(path), basename(path), separator);
+}
+
+/** The cohort of one site as its cohort.yaml describes it. */
+export function loadCohort(study: Study, cohortYaml: string, site: string): CohortLoad {
+  const config = readCohortConfig(cohortYaml);
+  const table = readTable(resolve(dirname(cohortYaml), config.table), config.separator);
+  return cohortOf(study, config, table, site, config.site ?? null);
+}
+
+/** Names of the table's columns as the study would call them: what feature patterns are matched against. */
+export function studyHeader(config: CohortConfig, table: Table): string[] {
+  const studyName = new Map(Object.entries(config.columns).map(([study, local]) => [local, study]));
+  return table.header.map((local) => studyName.get(local) ?? local);
+}
+
+function readText(path: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
+  } catch (error) {
+    const file = basename(path);
+    if (error instanceof TypeError)
+      throw new ConcordatError('COHORT_UNREADABLE', `${file} is not UTF-8 text`, {
+        hint: 'Save the file as UTF-8 (in a spreadsheet: "CSV UTF-8").',
+      });
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    throw new ConcordatError('COHORT_UNREADABLE', `${file} cannot be read (${code})`);
+  }
+}

@@ -1,0 +1,51 @@
+import { createHash, createHmac } from 'node:crypto';
+import type { Cohort } from '../shared/cohort.site.js';
+
+/** What a site keeps when it approves a study: which cases, and that their content has not changed since. */
+export interface FrozenCohort {
+  /** One keyed hash per case, sorted: tells cases apart at this site, means nothing elsewhere. */
+  readonly cases: readonly string[];
+  /** Keyed hash of everything that computations read of the cohort. */
+  readonly digest: string;
+}
+
+/** `secret`: 32 bytes that never leave the site, so that a hash cannot be tried out against guessed identifiers. */
+export function freezeCohort(cohort: Cohort, secret: Uint8Array): FrozenCohort {
+  const cases = cohort.ids.map((id, row) =>
+    createHmac('sha256', secret)
+      .update(JSON.stringify(['concordat case v1', cohort.sites[cohort.siteOf[row]!], id]))
+      .digest('hex')
+      .slice(0, 32),
+  );
+  const content = createHash('sha256');
+  const { outcome } = cohort;
+  content.update(
+    JSON.stringify([
+      'concordat cohort v1',
+      cohort.sites,
+      cohort.ids,
+      cohort.featureNames,
+      cohort.covariateColumns,
+      cohort.batchNames,
+      cohort.stratumNames,
+      outcome.type,
+    ]),
+  );
+  const arrays = [
+    cohort.siteOf,
+    cohort.features,
+    cohort.covariates,
+    ...(outcome.type === 'binary' ? [outcome.y] : [outcome.time, outcome.event]),
+    cohort.batchOf,
+    cohort.stratumOf,
+    cohort.cellOf,
+    cohort.calibration,
+    cohort.train,
+  ];
+  for (const array of arrays) {
+    content.update(`${array.constructor.name}:${array.length};`);
+    content.update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+  }
+  const digest = createHmac('sha256', secret).update(content.digest()).digest('hex');
+  return { cases: cases.sort(), digest };
+}
