@@ -146,6 +146,12 @@ export const ERROR_TABLE = {
     exit: 2,
     hint: 'Check that policy.yaml exists, is YAML and may be read by this user.',
   },
+  POLICY_RISK_SETS_POOLED: {
+    fault: 'user',
+    grpc: 'PERMISSION_DENIED',
+    exit: 3,
+    hint: 'Unstratified risk sets give patients away even when summed. Use strata: site; strata: none runs in simulate only.',
+  },
   POLICY_STUDY_REFUSED: {
     fault: 'user',
     grpc: 'PERMISSION_DENIED',
@@ -369,6 +375,12 @@ export const ERROR_TABLE = {
     exit: 2,
     hint: 'Check that the folder exists, can be written and has space.',
   },
+  STORE_SECRET_MISSING: {
+    fault: 'site',
+    grpc: 'ABORTED',
+    exit: 3,
+    hint: 'The keys of this attempt were destroyed or lost. It needs no action: the coordinator opens a new attempt.',
+  },
   STORE_BLOB_MISSING: {
     fault: 'coordinator',
     grpc: 'NOT_FOUND',
@@ -449,4 +461,9 @@ export const ERROR_TABLE = {
   },
   POLICY_UNKNOWN_COMPUTATION: { fault: 'coordinator', grpc: 'PERMISSION_DENIED', exit: 3, hint: 'The site computes only what the approved study names. Ask the consortium why the coordinator asked for more.' },
   STUDY_HASH_MISMATCH: { fault: 'coordinator', grpc: 'DATA_LOSS', exit: 3, hint: 'Do not approve it. Ask the consortium for the study document and its hash by another way.' },
+  SITE_SIGNATURE_INVALID: { fault: 'site', grpc: 'PERMISSION_DENIED', exit: 3, hint: 'The message is not signed by the key the roster names for this site. Check that the agent runs from the folder it enrolled with.' },
+  STUDY_UNKNOWN: { fault: 'user', grpc: 'NOT_FOUND', exit: 2, hint: 'List the studies with `concordat study status` or `concordat site studies`; a hash may be shortened to its first digits.' },
+  STUDY_EXISTS: { fault: 'user', grpc: 'ALREADY_EXISTS', exit: 3, hint: 'See how it stands with `concordat study status`. To run it again, change its name or seed: it then has a new hash.' },
+  STUDY_SITES_UNKNOWN: { fault: 'user', grpc: 'FAILED_PRECONDITION', exit: 3, hint: 'Let the sites enroll, then have the consortium sign the roster: `concordat consortium sign-roster`.' },
+  POLICY_DECLARATION_MISMATCH: { fault: 'coordinator', grpc: 'PERMISSION_DENIED', exit: 3, hint: 'The coordinator announced other tensors than the approved study makes at this site. Check that both run neighbouring versions; if they do, tell the consortium.' },
 } as const satisfies Record<string, ErrorEntry>;

@@ -1,0 +1,159 @@
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import path from 'node:path';
+import { assert, ConcordatError } from '../shared/errors.js';
+import { isSha256 } from '../shared/hex.js';
+import { blobMissing, hashMismatch, offsetMismatch, sha256 } from '../shared/memory-stores.js';
+import type { PartialBlobStore } from '../shared/stores.js';
+
+/**
+ * Blobs as files named by their SHA-256, in 256 folders. A file appears under its name by rename after a flush, so a name
+ * that exists is complete; the folder is flushed too, so it stays. Pieces of arriving blobs are in partial/.
+ */
+export function openBlobStore(folder: string): PartialBlobStore {
+  const partialFolder = path.join(folder, 'partial');
+  mkdirSync(partialFolder, { recursive: true, mode: 0o700 });
+  let temporary = 0;
+
+  const pathOf = (hash: string): string => {
+    assert(isSha256(hash), 'a blob is named by its SHA-256');
+    return path.join(folder, hash.slice(0, 2), hash);
+  };
+  const partialOf = (owner: string, hash: string): string => {
+    assert(isSha256(hash) && !/[/\\]/.test(owner), 'a partial blob is named by its owner and SHA-256');
+    return path.join(partialFolder, `${owner}@${hash}`);
+  };
+  const sizeOf = (file: string): number | null => statSync(file, { throwIfNoEntry: false })?.size ?? null;
+
+  /** Moves a flushed file to its final name, durably. */
+  const install = (file: string, hash: string): void => {
+    const target = pathOf(hash);
+    const parent = path.dirname(target);
+    if (!existsSync(parent)) {
+      mkdirSync(parent, { recursive: true, mode: 0o700 });
+      flushFolder(folder);
+    }
+    renameSync(file, target);
+    flushFolder(parent);
+  };
+
+  const partialSize = (owner: string, hash: string): number => sizeOf(partialOf(owner, hash)) ?? 0;
+
+  return {
+    putBlob: (bytes) =>
+      writing(folder, () => {
+        const hash = sha256(bytes);
+        if (sizeOf(pathOf(hash)) === bytes.length) return hash;
+        const file = path.join(partialFolder, `new-${process.pid}-${++temporary}`);
+        const handle = openSync(file, 'w', 0o600);
+        try {
+          writeAll(handle, bytes);
+          fsyncSync(handle);
+        } finally {
+          closeSync(handle);
+        }
+        install(file, hash);
+        return hash;
+      }),
+    getBlob(hash) {
+      let bytes: Uint8Array;
+      try {
+        bytes = readFileSync(pathOf(hash));
+      } catch {
+        throw blobMissing(hash);
+      }
+      if (sha256(bytes) !== hash)
+        throw new ConcordatError('STORE_DAMAGED', `the stored blob ${hash.slice(0, 12)}… is not what was written`);
+      return bytes;
+    },
+    blobSize: (hash) => sizeOf(pathOf(hash)),
+    deleteBlob: (hash) => rmSync(pathOf(hash), { force: true }),
+    readBlob(hash, offset, length) {
+      if (sizeOf(pathOf(hash)) === null) throw blobMissing(hash);
+      const handle = openSync(pathOf(hash), 'r');
+      try {
+        const buffer = Buffer.alloc(length);
+        return buffer.subarray(0, readSync(handle, buffer, 0, length, offset));
+      } finally {
+        closeSync(handle);
+      }
+    },
+    partialSize,
+    appendPartial: (owner, hash, offset, bytes) =>
+      writing(folder, () => {
+        const expected = partialSize(owner, hash);
+        if (offset !== expected) throw offsetMismatch(offset, expected);
+        const handle = openSync(partialOf(owner, hash), 'a', 0o600);
+        try {
+          writeAll(handle, bytes);
+        } finally {
+          closeSync(handle);
+        }
+      }),
+    finishPartial: (owner, hash) =>
+      writing(folder, () => {
+        const file = partialOf(owner, hash);
+        const handle = openSync(file, 'a+', 0o600);
+        try {
+          // The whole is read again: a crash may have left other bytes than were once received.
+          if (hashOfFile(handle) !== hash) {
+            rmSync(file, { force: true });
+            throw hashMismatch(hash);
+          }
+          fsyncSync(handle);
+        } finally {
+          closeSync(handle);
+        }
+        install(file, hash);
+      }),
+    dropPartial: (owner, hash) => rmSync(partialOf(owner, hash), { force: true }),
+  };
+}
+
+function writeAll(handle: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(handle, bytes, done, bytes.length - done);
+}
+
+function hashOfFile(handle: number): string {
+  const hash = createHash('sha256');
+  const buffer = Buffer.alloc(1024 * 1024);
+  for (let position = 0; ; ) {
+    const count = readSync(handle, buffer, 0, buffer.length, position);
+    if (count === 0) return hash.digest('hex');
+    hash.update(buffer.subarray(0, count));
+    position += count;
+  }
+}
+
+function flushFolder(folder: string): void {
+  // Windows cannot open folders; there the rename is as durable as the file system makes it.
+  if (process.platform === 'win32') return;
+  const handle = openSync(folder, 'r');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function writing<T>(folder: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof ConcordatError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ConcordatError('STORE_UNWRITABLE', `nothing can be written in ${folder}: ${reason}`, { cause: error });
+  }
+}

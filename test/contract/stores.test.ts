@@ -1,0 +1,256 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import Database from 'libsql';
+import { afterEach, describe, expect, it } from 'vitest';
+import { openBlobStore } from '../../coordinator/blob-store.js';
+import { openEventStore } from '../../coordinator/event-store.js';
+import { memoryBlobStore, memoryEventStore, memorySiteStore } from '../../shared/memory-stores.js';
+import { Secret } from '../../shared/secret.js';
+import type { BlobStore, EventStore, PartialBlobStore, SiteStore } from '../../shared/stores.js';
+import { openSiteStore } from '../../site-agent/store.js';
+
+/** One contract a kind of store, run against every implementation. `reopen` is what a restart does; memory has none. */
+const folders: string[] = [];
+function folder(): string {
+  const made = mkdtempSync(path.join(tmpdir(), 'concordat-store-'));
+  folders.push(made);
+  return made;
+}
+afterEach(() => {
+  for (const made of folders.splice(0)) rmSync(made, { recursive: true, force: true });
+});
+
+const utf8 = (text: string) => new Uint8Array(Buffer.from(text));
+const hashOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+const codeOf = (action: () => unknown): string => {
+  try {
+    action();
+  } catch (error) {
+    return (error as { code?: string }).code ?? String(error);
+  }
+  return 'none';
+};
+
+interface Kind<T> {
+  readonly name: string;
+  open(folder: string): T;
+  readonly durable: boolean;
+}
+
+const EVENT_STORES: Kind<EventStore>[] = [
+  { name: 'memory', open: memoryEventStore, durable: false },
+  { name: 'coordinator file', open: (at) => openEventStore(path.join(at, 'events.db')), durable: true },
+  { name: 'site memory', open: memorySiteStore, durable: false },
+  { name: 'site file', open: openSiteStore, durable: true },
+];
+
+describe.each(EVENT_STORES)('event store: $name', ({ open, durable }) => {
+  it('keeps order, batches and bytes, and numbers without gaps', () => {
+    const at = folder();
+    let store = open(at);
+    const binary = Uint8Array.from({ length: 256 }, (_, i) => i);
+    expect(store.append([])).toBe(0);
+    expect(store.append([{ study: 'a', type: 'x', payload: binary }])).toBe(1);
+    expect(
+      store.append([
+        { study: 'b', type: 'y', payload: utf8('') },
+        { study: 'a', type: 'z', payload: utf8('three') },
+      ]),
+    ).toBe(3);
+    if (durable) {
+      store.close();
+      store = open(at);
+    }
+    const all = [...store.replay()];
+    expect(all.map((event) => [event.sequence, event.study, event.type])).toEqual([
+      [1, 'a', 'x'],
+      [2, 'b', 'y'],
+      [3, 'a', 'z'],
+    ]);
+    expect(all[0]!.payload).toEqual(binary);
+    expect([...store.replay({ study: 'a', after: 1 })].map((event) => event.sequence)).toEqual([3]);
+    store.close();
+  });
+
+  it('replays more than one page, also while it is appended to', () => {
+    const store = open(folder());
+    store.append(Array.from({ length: 1203 }, (_, i) => ({ study: 's', type: 't', payload: utf8(String(i)) })));
+    let seen = 0;
+    for (const event of store.replay()) {
+      if (seen === 0) store.append([{ study: 's', type: 'late', payload: utf8('late') }]);
+      if (event.type === 't') expect(Buffer.from(event.payload).toString()).toBe(String(seen++));
+    }
+    expect(seen).toBe(1203);
+    store.close();
+  });
+
+  it('appends a whole batch or nothing of it', () => {
+    const store = open(folder());
+    const broken = { study: 's', type: 't', payload: null as unknown as Uint8Array };
+    expect(() => store.append([{ study: 's', type: 't', payload: utf8('1') }, broken])).toThrow();
+    expect([...store.replay()]).toEqual([]);
+    store.close();
+  });
+});
+
+const BLOB_STORES: Kind<BlobStore>[] = [
+  { name: 'memory', open: memoryBlobStore, durable: false },
+  { name: 'coordinator files', open: openBlobStore, durable: true },
+  { name: 'site memory', open: memorySiteStore, durable: false },
+  { name: 'site file', open: openSiteStore, durable: true },
+];
+
+describe.each(BLOB_STORES)('blob store: $name', ({ open }) => {
+  it('gives back what was put, under its SHA-256, until it is deleted', () => {
+    const store = open(folder());
+    const bytes = Uint8Array.from({ length: 100_000 }, (_, i) => (i * 31) & 255);
+    const hash = store.putBlob(bytes);
+    expect(hash).toBe(hashOf(bytes));
+    expect(store.putBlob(bytes)).toBe(hash);
+    expect(Buffer.from(store.getBlob(hash)).equals(bytes)).toBe(true);
+    expect(store.blobSize(hash)).toBe(100_000);
+    const empty = store.putBlob(new Uint8Array());
+    expect(store.getBlob(empty).length).toBe(0);
+    store.deleteBlob(hash);
+    store.deleteBlob(hash);
+    expect(store.blobSize(hash)).toBeNull();
+    expect(codeOf(() => store.getBlob(hash))).toBe('STORE_BLOB_MISSING');
+  });
+
+  it('keeps a copy that later changes of the caller do not touch', () => {
+    const store = open(folder());
+    const bytes = utf8('before');
+    const hash = store.putBlob(bytes);
+    bytes.fill(0);
+    store.getBlob(hash).fill(1);
+    expect(Buffer.from(store.getBlob(hash)).toString()).toBe('before');
+  });
+});
+
+const PARTIAL_STORES: Kind<PartialBlobStore>[] = [
+  { name: 'memory', open: memoryBlobStore, durable: false },
+  { name: 'files', open: openBlobStore, durable: true },
+];
+
+describe.each(PARTIAL_STORES)('arriving blobs: $name', ({ open, durable }) => {
+  const whole = Uint8Array.from({ length: 50_000 }, (_, i) => (i * 7) & 255);
+  const hash = hashOf(whole);
+
+  it('come in pieces, go on after a stop, and appear only when whole', () => {
+    const at = folder();
+    let store = open(at);
+    store.appendPartial('alder', hash, 0, whole.subarray(0, 20_000));
+    if (durable) store = open(at);
+    expect(store.partialSize('alder', hash)).toBe(20_000);
+    expect(store.partialSize('birch', hash)).toBe(0);
+    expect(store.blobSize(hash)).toBeNull();
+    expect(codeOf(() => store.appendPartial('alder', hash, 10, whole.subarray(0, 5)))).toBe('WIRE_OFFSET_MISMATCH');
+    store.appendPartial('alder', hash, 20_000, whole.subarray(20_000));
+    store.finishPartial('alder', hash);
+    expect(Buffer.from(store.readBlob(hash, 49_000, 5_000)).equals(whole.subarray(49_000))).toBe(true);
+    expect(store.partialSize('alder', hash)).toBe(0);
+  });
+
+  it('are refused and forgotten when their hash is another', () => {
+    const store = open(folder());
+    store.appendPartial('alder', hash, 0, utf8('something else'));
+    expect(codeOf(() => store.finishPartial('alder', hash))).toBe('WIRE_HASH_MISMATCH');
+    expect(store.partialSize('alder', hash)).toBe(0);
+    expect(store.blobSize(hash)).toBeNull();
+  });
+});
+
+const SITE_STORES: Kind<SiteStore>[] = [
+  { name: 'memory', open: memorySiteStore, durable: false },
+  { name: 'file', open: openSiteStore, durable: true },
+];
+
+describe.each(SITE_STORES)('site store: $name', ({ open, durable }) => {
+  it('keeps secrets by study and name until they are erased', () => {
+    const at = folder();
+    let store = open(at);
+    for (const name of ['slot-1', 'slot-2', "o'slot"]) store.putSecret('s', name, new Secret(utf8(`${name} of s`)));
+    store.putSecret('other', 'slot-1', new Secret(utf8('other')));
+    store.putSecret('s', 'slot-2', new Secret(utf8('newer')));
+    if (durable) {
+      store.close();
+      store = open(at);
+    }
+    expect(store.secretNames('s')).toEqual(["o'slot", 'slot-1', 'slot-2']);
+    expect(Buffer.from(store.getSecret('s', 'slot-2').reveal()).toString()).toBe('newer');
+    store.eraseSecretsExcept('s', ['slot-2', 'never']);
+    expect(store.secretNames('s')).toEqual(['slot-2']);
+    expect(store.secretNames('other')).toEqual(['slot-1']);
+    expect(codeOf(() => store.getSecret('s', 'slot-1'))).toBe('STORE_SECRET_MISSING');
+    store.close();
+  });
+
+  it('keeps settings and the ledger', () => {
+    const at = folder();
+    let store = open(at);
+    store.setSetting('b', '1');
+    store.setSetting('a', 'x');
+    store.setSetting('b', '2');
+    expect([store.appendLedger('first'), store.appendLedger('second')]).toEqual([1, 2]);
+    if (durable) {
+      store.close();
+      store = open(at);
+    }
+    expect([...store.settings()]).toEqual([
+      ['a', 'x'],
+      ['b', '2'],
+    ]);
+    expect([store.getSetting('b'), store.getSetting('c')]).toEqual(['2', null]);
+    expect(store.ledger()).toEqual(['first', 'second']);
+    store.close();
+  });
+});
+
+describe('files', () => {
+  it('hold no copy of an erased secret, in no file of the folder', () => {
+    const at = folder();
+    const store = openSiteStore(at);
+    const canary = 'CANARY-OF-A-MASK-KEY-0123456789ab';
+    const holds = () => readdirSync(at).filter((file) => readFileSync(path.join(at, file)).includes(canary));
+    store.putSecret('s', 'kept', new Secret(utf8('kept secret')));
+    store.putSecret('s', 'gone', new Secret(utf8(canary)));
+    expect(holds().length).toBeGreaterThan(0);
+    store.eraseSecretsExcept('s', ['kept']);
+    expect(holds()).toEqual([]);
+    store.close();
+    expect(holds()).toEqual([]);
+  });
+
+  it('are readable by their owner only', () => {
+    const at = folder();
+    openSiteStore(at).close();
+    openEventStore(path.join(at, 'events.db')).close();
+    const blobs = openBlobStore(path.join(at, 'blobs'));
+    const hash = blobs.putBlob(utf8('x'));
+    for (const file of ['site.db', 'erasable.db', 'events.db', `blobs/${hash.slice(0, 2)}/${hash}`])
+      expect(statSync(path.join(at, file)).mode & 0o077, file).toBe(0);
+  });
+
+  it('of another version, damaged ones and unwritable places are named as such', () => {
+    const at = folder();
+    const file = path.join(at, 'events.db');
+    const other = new Database(file);
+    other.exec('PRAGMA user_version = 99');
+    other.close();
+    expect(codeOf(() => openEventStore(file))).toBe('STORE_VERSION');
+
+    writeFileSync(path.join(at, 'noise.db'), Buffer.alloc(8192, 'not a database'));
+    expect(codeOf(() => openEventStore(path.join(at, 'noise.db')))).toBe('STORE_DAMAGED');
+    expect(codeOf(() => openEventStore(path.join(at, 'no', 'such', 'folder.db')))).toBe('STORE_UNWRITABLE');
+
+    const blobs = openBlobStore(path.join(at, 'blobs'));
+    const hash = blobs.putBlob(utf8('a blob that will be cut'));
+    truncateSync(path.join(at, 'blobs', hash.slice(0, 2), hash), 5);
+    expect(codeOf(() => blobs.getBlob(hash))).toBe('STORE_DAMAGED');
+    // Putting it again mends it.
+    blobs.putBlob(utf8('a blob that will be cut'));
+    expect(blobs.getBlob(hash).length).toBe(23);
+  });
+});
