@@ -81,7 +81,10 @@ describe.skipIf(glm === null)('logistic regression against glm of R 4.2.2', () =
         expect(rounds).toBeLessThan(12);
         const source = `glm ${name}`;
         const values = [summary.intercept!, ...summary.coefficients.map(({ value }) => value)];
-        expectClose(values, Object.values(golden.coef), { ...tolerance['coefficient']!, source: `${source} coefficients` });
+        expectClose(values, Object.values(golden.coef), {
+          ...tolerance['coefficient']!,
+          source: `${source} coefficients`,
+        });
         const errors = [summary.interceptSe!, ...summary.coefficients.map(({ se }) => se!)];
         expectClose(errors, Object.values(golden.se), { ...tolerance['standardError']!, source: `${source} SE` });
         expectClose(summary.covariance!, golden.vcov.flat(), { abs: 1e-12, rel: 1e-7, source: `${source} vcov` });
@@ -142,14 +145,23 @@ describe.skipIf(glmnet === null)('elastic-net paths and cross-validation against
         const p = table.features.length;
         const source = `${name} ${key}`;
         expectClose(path.lambda, golden.lambda, { ...tolerance['lambda']!, source: `${source} lambda` });
-        expectClose(path.intercept.slice(first), golden.intercept.slice(first), { ...tolerance['coefficient']!, source });
+        expectClose(path.intercept.slice(first), golden.intercept.slice(first), {
+          ...tolerance['coefficient']!,
+          source,
+        });
         const want = golden.beta_lambda_by_feature.slice(first).flat();
         expectClose(path.beta.slice(first * p), want, { ...tolerance['coefficient']!, source: `${source} beta` });
         expectClose(path.df.slice(first), golden.df.slice(first), { abs: 0, rel: 0, source: `${source} df` });
         expectClose(path.devRatio.slice(first), golden['dev.ratio'].slice(first), { abs: 1e-8, rel: 0, source });
         expect(Math.max(...path.kkt)).toBeLessThan(1e-10);
-        expectClose(cv.mean.slice(first), golden.cv.cvm.slice(first), { ...tolerance['cvm']!, source: `${source} cvm` });
-        expectClose(cv.se.slice(first), golden.cv.cvsd.slice(first), { ...tolerance['cvm']!, source: `${source} cvsd` });
+        expectClose(cv.mean.slice(first), golden.cv.cvm.slice(first), {
+          ...tolerance['cvm']!,
+          source: `${source} cvm`,
+        });
+        expectClose(cv.se.slice(first), golden.cv.cvsd.slice(first), {
+          ...tolerance['cvm']!,
+          source: `${source} cvsd`,
+        });
         expect(path.lambda[cv.indexMin]).toBeCloseTo(golden.cv['lambda.min'], 9);
         expect(path.lambda[cv.index1se]).toBeCloseTo(golden.cv['lambda.1se'], 9);
         expect(rounds).toBeLessThan(60);

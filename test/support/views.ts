@@ -1,9 +1,9 @@
-import { runInMemory } from '../../shared/computations/run-in-memory.js';
+import type { Cohort, SiteView } from '../../shared/cohort.site.js';
 import type { Frame } from '../../shared/computations/frame.js';
 import { momentsCoordinator } from '../../shared/computations/moments/advance.coordinator.js';
 import { momentsSite } from '../../shared/computations/moments/contribute.site.js';
 import { momentsDeclaration } from '../../shared/computations/moments/declaration.js';
-import type { Cohort, SiteView } from '../../shared/cohort.site.js';
+import { runInMemory } from '../../shared/computations/run-in-memory.js';
 import { type Fit, fitId } from '../../shared/fits.js';
 
 /** A plain table for tests: one entry per row, in any order. */
@@ -43,7 +43,14 @@ export function fitsOfTable(frame: Frame, options: { heldOut?: readonly string[]
   const outer = heldOut.length === 0 ? 'all' : `without-${heldOut.join('+')}`;
   const sites = frame.training.filter((site) => !heldOut.includes(site));
   const cells = options.inner === true ? Array.from({ length: frame.cells }, (_, cell) => cell) : [];
-  return [null, ...cells].map((inner) => ({ id: fitId('none', outer, inner), arm: 'none', outer, inner, sites, heldOut }));
+  return [null, ...cells].map((inner) => ({
+    id: fitId('none', outer, inner),
+    arm: 'none',
+    outer,
+    inner,
+    sites,
+    heldOut,
+  }));
 }
 
 /** One view per holder; rows sorted by site, then by their place in the table. `harmonized` is the identity. */

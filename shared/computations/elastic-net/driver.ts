@@ -51,6 +51,9 @@ export interface NetState {
   readonly asked: NetBroadcast;
 }
 
+/** Newton converges quadratically, so the last digits of an optimality condition cost a round or two on a whole path. */
+const KKT_TOLERANCE = 1e-12;
+
 export interface NetOptions {
   readonly penaltyScale: 'mean' | 'sum';
   readonly disclosive: boolean;
@@ -110,7 +113,9 @@ export function advanceNet(
     assert(point !== undefined, `no derivatives were asked for fit ${index} at ${slot}`);
     return evaluationOf(family, spec.fits[index]!, point, total);
   };
-  const counted = state.fits.map((fit) => (fit.stage === 'counts' ? withCounts(family, options, spec, fit, total) : fit));
+  const counted = state.fits.map((fit) =>
+    fit.stage === 'counts' ? withCounts(family, options, spec, fit, total) : fit,
+  );
   const stepped = counted.map((fit, index): NetFit => {
     const had = state.fits[index]!.stage;
     if (fit.stage === 'newton' && (had === 'newton' || !family.intercept)) {
@@ -125,7 +130,7 @@ export function advanceNet(
       return { ...fit, nullModel: evaluationAt(index, -1) };
     return fit;
   });
-  const started = startPaths(spec, stepped, state.groups);
+  const started = startPaths(family, spec, stepped, state.groups);
   const groups = state.groups.map((group) => advanceGroup(family, group, started, total));
   const asked = ask(family, spec, started, groups);
   if (asked.points.length === 0 && asked.heldOut.length === 0)
@@ -171,7 +176,7 @@ export function nullIntercept(family: NetFamily, fit: NetFit): number {
 }
 
 /** Fits whose null model is known get their lambdas; inner fits take those of the full fit of their group. */
-function startPaths(spec: NetSpec, fits: readonly NetFit[], groups: readonly NetGroup[]): NetFit[] {
+function startPaths(family: NetFamily, spec: NetSpec, fits: readonly NetFit[], groups: readonly NetGroup[]): NetFit[] {
   const next = [...fits];
   for (const group of groups) {
     const full = fits[group.full];
@@ -187,7 +192,7 @@ function startPaths(spec: NetSpec, fits: readonly NetFit[], groups: readonly Net
           continue;
         }
         const first = lambdaMax(full.penalty, full.nullModel!.gradient, full.n) / full.lambdaScale;
-        lambdas = lambdaSequence(first, spec.lambdaMinRatio, spec.nlambda);
+        lambdas = lambdaSequence(first, spec.lambdaMinRatio, spec.nlambda, family.name === 'cox');
       } else lambdas = warmPath(own / fit.lambdaScale, spec.lambda, spec.alpha);
       if (!(lambdas[0]! > 1e-14)) {
         next[index] = { ...fit, stage: 'done', degenerate: 'no predictor is associated with the outcome at all' };
@@ -200,7 +205,7 @@ function startPaths(spec: NetSpec, fits: readonly NetFit[], groups: readonly Net
         penalty: fit.penalty,
         lambdas: lambdas.map((lambda) => lambda * fit.lambdaScale),
         wanted,
-        tolerance: spec.lambda === 'cv' ? 1e-10 : 1e-12,
+        tolerance: KKT_TOLERANCE,
       });
       next[index] = { ...fit, lambdas, path, stage: pathIsDone(path) ? 'done' : 'path' };
     }
@@ -215,12 +220,7 @@ function warmPath(largest: number, lambda: number, alpha: number): Float64Array 
   return Float64Array.from([...path, lambda]);
 }
 
-function advanceGroup(
-  family: NetFamily,
-  group: NetGroup,
-  fits: readonly NetFit[],
-  total: Total,
-): NetGroup {
+function advanceGroup(family: NetFamily, group: NetGroup, fits: readonly NetFit[], total: Total): NetGroup {
   if (group.heldOut !== 'asked') {
     const ready = [group.full, ...group.inner].every((index) => fits[index]?.stage === 'done');
     if (group.heldOut === 'done' || !ready) return group;
@@ -258,12 +258,7 @@ function heldOutFits(family: NetFamily, group: NetGroup, fits: readonly NetFit[]
   return usable.length >= 2 ? usable : [];
 }
 
-function ask(
-  family: NetFamily,
-  spec: NetSpec,
-  fits: readonly NetFit[],
-  groups: readonly NetGroup[],
-): NetBroadcast {
+function ask(family: NetFamily, spec: NetSpec, fits: readonly NetFit[], groups: readonly NetGroup[]): NetBroadcast {
   const p = predictorsOf(spec.frame, spec.covariates).length;
   const points: NetPoint[] = [];
   for (const [index, fit] of fits.entries()) {

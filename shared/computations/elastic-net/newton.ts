@@ -1,4 +1,4 @@
-import { cholesky, choleskyInverse, choleskySolve, type CholeskyFactor } from '../../linalg.js';
+import { type CholeskyFactor, cholesky, choleskyInverse, choleskySolve } from '../../linalg.js';
 import type { NetPoint } from './broadcast.js';
 import type { Evaluation } from './evaluation.js';
 
@@ -68,7 +68,10 @@ export function newtonPoint(state: NewtonState, fit: number): NetPoint {
 export function advanceNewton(before: NewtonState, at: Evaluation): NewtonState {
   const evaluations = before.evaluations + 1;
   const previous = before.accepted;
-  if (previous !== null && !(at.logLikelihood >= previous.logLikelihood - 1e-12 * (1 + Math.abs(previous.logLikelihood)))) {
+  if (
+    previous !== null &&
+    !(at.logLikelihood >= previous.logLikelihood - 1e-12 * (1 + Math.abs(previous.logLikelihood)))
+  ) {
     if (before.halvings >= MAX_HALVINGS || evaluations >= MAX_EVALUATIONS)
       return conclude({ ...before, evaluations }, previous, before.violation, false, new Float64Array(0));
     const target = {

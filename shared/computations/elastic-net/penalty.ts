@@ -35,10 +35,14 @@ export function lambdaMax(penalty: Penalty, gradient: Float64Array, n: number): 
   return largest;
 }
 
-/** Geometric path from `largest` down to ratio * largest. */
-export function lambdaSequence(largest: number, ratio: number, count: number): Float64Array {
+/**
+ * Geometric path from `largest` down to ratio * largest. `coxnet`: glmnet's Cox routine takes the exponent 1/(count - 1)
+ * in single precision, which moves its path by up to 1.5e-8; followed so that both give the same path.
+ */
+export function lambdaSequence(largest: number, ratio: number, count: number, coxnet: boolean): Float64Array {
   const lambdas = new Float64Array(count);
-  const step = Math.log(ratio) / Math.max(1, count - 1);
+  const exponent = 1 / Math.max(1, count - 1);
+  const step = Math.log(ratio) * (coxnet ? Math.fround(exponent) : exponent);
   for (let k = 0; k < count; k++) lambdas[k] = k === 0 ? largest : largest * Math.exp(step * k);
   return lambdas;
 }
@@ -62,8 +66,7 @@ export function kktViolation(
     if (!(factor > 0)) continue;
     const l1 = lambda * alpha * factor;
     const slope = gradient[j]! / n - lambda * (1 - alpha) * factor * factor * dense[j]!;
-    const violation =
-      dense[j] === 0 ? Math.max(0, Math.abs(slope) - l1) : Math.abs(slope - l1 * Math.sign(dense[j]!));
+    const violation = dense[j] === 0 ? Math.max(0, Math.abs(slope) - l1) : Math.abs(slope - l1 * Math.sign(dense[j]!));
     // A NaN must not pass for a solution.
     if (!(violation <= worst)) worst = violation;
   }

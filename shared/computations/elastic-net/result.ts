@@ -117,7 +117,8 @@ function unpenalisedSummary(
     if (sign !== 0) return { feature, value: sign * Infinity, se: null, status: 'infinite' };
     return { feature, value: values[j]!, se: seOf(j + extra), status: 'ok' };
   });
-  const listed = (status: string) => coefficients.filter((entry) => entry.status === status).map(({ feature }) => feature);
+  const listed = (status: string) =>
+    coefficients.filter((entry) => entry.status === status).map(({ feature }) => feature);
   const notes: string[] = [];
   if (listed('aliased').length > 0)
     notes.push(`explained by the predictors before them and left out: ${listed('aliased').join(', ')}`);
@@ -147,7 +148,11 @@ function nullLogLikelihood(family: NetFamily, fit: NetFit): number | null {
   return term(fit.events) + term(fit.n - fit.events);
 }
 
-function originalScale(fit: NetFit, intercept: number, beta: Float64Array): { intercept: number; values: Float64Array } {
+function originalScale(
+  fit: NetFit,
+  intercept: number,
+  beta: Float64Array,
+): { intercept: number; values: Float64Array } {
   const values = beta.map((value, j) => (fit.sd[j]! > 0 ? value / fit.sd[j]! : 0));
   let shifted = intercept;
   for (let j = 0; j < values.length; j++) shifted -= values[j]! * fit.mean[j]!;
