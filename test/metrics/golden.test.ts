@@ -37,12 +37,13 @@ describe.skipIf(statsReference === undefined)('metrics equal pROC 1.18.0, glm an
   const column = (rows: Record<string, string>[], name: string) => Float64Array.from(rows, (row) => Number(row[name]));
   const y = Uint8Array.from(predictions, (row) => Number(row['y']));
 
+  const rocs = (block: string) => (golden[block] ?? {}) as Record<string, Roc>;
   const rocCases: [string, Roc, Float64Array, Uint8Array][] = [];
   for (const name of ['p1', 'p2', 'p3_ties'])
-    rocCases.push([name, (golden['roc'] as Record<string, Roc>)?.[name]!, column(predictions, name.slice(0, 2)), y]);
+    rocCases.push([name, rocs('roc')[name]!, column(predictions, name.slice(0, 2)), y]);
   for (const name of ['s100b', 'ndka', 'wfns']) {
     const outcome = Uint8Array.from(aSAH, (row) => Number(row['outcome']));
-    rocCases.push([name, (golden['aSAH'] as Record<string, Roc>)?.[name]!, column(aSAH, name), outcome]);
+    rocCases.push([name, rocs('aSAH')[name]!, column(aSAH, name), outcome]);
   }
 
   it.each(rocCases)('ROC of %s: AUC, DeLong variance and interval, Youden threshold', (name, want, score, outcome) => {

@@ -1,0 +1,174 @@
+import { aucPairSums, delong } from '../../metrics/auc.js';
+import { brierSum, calibrate } from '../../metrics/calibration.js';
+import { concordancePairSums } from '../../metrics/concordance.js';
+import { addPairSums, concordanceOf, NO_PAIRS, type PairSums } from '../../metrics/pairs.js';
+import { type Confusion, confusionAt } from '../../metrics/threshold.js';
+import { probabilitiesOf } from '../score.site.js';
+import { BINARY_METRICS, CLASS_MINIMUM, FLAG, SURVIVAL_METRICS } from './declaration.js';
+
+/** Scored patients of one site. Pairs are formed within `stratum` only: inner folds, and strata of a Cox model. */
+export interface ScoredRows {
+  readonly score: Float64Array;
+  readonly stratum: Int32Array;
+  readonly outcome:
+    | { readonly type: 'binary'; readonly y: Uint8Array }
+    | { readonly type: 'survival'; readonly time: Float64Array; readonly event: Uint8Array };
+}
+
+/** What one site says about one group: its own metrics, and its terms of the sums over sites. */
+export interface SiteEvaluation {
+  /** [value, flag] per metric. */
+  readonly metrics: Float64Array;
+  /** False where a count is below the disclosure threshold: then the site is in no sum, or subtraction would show it. */
+  readonly summable: boolean;
+  /** No pairs where the site's discrimination is not estimable. */
+  readonly pairs: PairSums;
+  readonly n: number;
+  readonly events: number;
+  readonly confusion: Confusion;
+  readonly brier: number;
+}
+
+type Flag = (typeof FLAG)[keyof typeof FLAG];
+
+class MetricsTensor {
+  readonly values: Float64Array;
+  constructor(private readonly names: readonly string[]) {
+    this.values = new Float64Array(names.length * 2);
+  }
+  set(name: string, value: number, flag: Flag = FLAG.ok): void {
+    const at = this.names.indexOf(name);
+    this.values[2 * at] = flag === FLAG.ok ? value : 0;
+    this.values[2 * at + 1] = flag;
+  }
+}
+
+/**
+ * A site's metrics of a binary endpoint. Counts from 1 to minimumCount - 1 (patients, events or non-events) leave as the
+ * flag `suppressed`, and so does every rate whose denominator they are. `threshold` is on the probability scale.
+ */
+export function evaluateBinary(
+  rows: ScoredRows,
+  y: Uint8Array,
+  threshold: number,
+  minimumCount: number,
+): SiteEvaluation {
+  const n = y.length;
+  const events = y.reduce((sum, value) => sum + value, 0);
+  const nonEvents = n - events;
+  const probability = probabilitiesOf(rows.score);
+  const confusion = confusionAt(probability, y, threshold);
+  const brier = brierSum(probability, y);
+  const tensor = new MetricsTensor(BINARY_METRICS);
+  const small = (count: number) => count > 0 && count < minimumCount;
+  const countFlag = small(n) || small(events) || small(nonEvents) ? FLAG.suppressed : FLAG.ok;
+  tensor.set('n', n, small(n) ? FLAG.suppressed : FLAG.ok);
+  tensor.set('events', events, countFlag);
+  const { flag, sums, value, variance } = discrimination(rows, events, nonEvents, small(n), () => binaryPairs(rows, y));
+  tensor.set('auc', value, flag);
+  tensor.set('aucVariance', variance, flag);
+
+  const calibration = flag === FLAG.ok || flag === FLAG.perfect ? calibrate(rows.score, y) : null;
+  const calibrationFlag =
+    calibration !== null ? FLAG.ok : flag === FLAG.ok || flag === FLAG.perfect ? FLAG.noCalibration : flag;
+  tensor.set('calibrationIntercept', calibration?.inTheLarge ?? 0, calibrationFlag);
+  tensor.set('calibrationInterceptSe', calibration?.inTheLargeSe ?? 0, calibrationFlag);
+  tensor.set('calibrationSlope', calibration?.slope ?? 0, calibrationFlag);
+  tensor.set('calibrationSlopeSe', calibration?.slopeSe ?? 0, calibrationFlag);
+  tensor.set('brier', brier / n, n === 0 ? FLAG.empty : small(n) ? FLAG.suppressed : FLAG.ok);
+  const rateFlag = (denominator: number): Flag =>
+    countFlag === FLAG.suppressed ? FLAG.suppressed : denominator === 0 ? FLAG.empty : FLAG.ok;
+  tensor.set('sensitivity', confusion.tp / events, rateFlag(events));
+  tensor.set('specificity', confusion.tn / nonEvents, rateFlag(nonEvents));
+  const summable = n > 0 && countFlag === FLAG.ok;
+  return { metrics: tensor.values, summable, pairs: sums, n, events, confusion, brier };
+}
+
+/** A site's metrics of a survival endpoint: Harrell's C within strata. */
+export function evaluateSurvival(
+  rows: ScoredRows,
+  time: Float64Array,
+  event: Uint8Array,
+  minimumCount: number,
+): SiteEvaluation {
+  const n = event.length;
+  const events = event.reduce((sum, value) => sum + value, 0);
+  const tensor = new MetricsTensor(SURVIVAL_METRICS);
+  const small = (count: number) => count > 0 && count < minimumCount;
+  const countFlag = small(n) || small(events) || small(n - events) ? FLAG.suppressed : FLAG.ok;
+  tensor.set('n', n, small(n) ? FLAG.suppressed : FLAG.ok);
+  tensor.set('events', events, countFlag);
+  const pairs = () => ({
+    sums: stratifiedPairs(rows, (own) => survivalPairs(own, rows.score, time, event)),
+    variance: null,
+  });
+  // Censored patients are no class of their own: C needs events and somebody who outlives them.
+  const { flag, sums, value, variance } = discrimination(rows, events, CLASS_MINIMUM, small(n), pairs);
+  tensor.set('cIndex', value, flag);
+  tensor.set('cIndexVariance', variance, flag);
+  const none = { tp: 0, fp: 0, tn: 0, fn: 0 };
+  return {
+    metrics: tensor.values,
+    summable: n > 0 && countFlag === FLAG.ok,
+    pairs: sums,
+    n,
+    events,
+    confusion: none,
+    brier: 0,
+  };
+}
+
+function discrimination(
+  rows: ScoredRows,
+  events: number,
+  others: number,
+  suppressed: boolean,
+  pairsOf: () => { sums: PairSums; variance: number | null },
+): { flag: Flag; sums: PairSums; value: number; variance: number } {
+  const none = (flag: Flag) => ({ flag, sums: NO_PAIRS, value: 0, variance: 0 });
+  if (rows.score.length === 0) return none(FLAG.empty);
+  if (suppressed) return none(FLAG.suppressed);
+  if (events < CLASS_MINIMUM || others < CLASS_MINIMUM) return none(FLAG.fewOfClass);
+  const { sums, variance } = pairsOf();
+  const concordance = concordanceOf(sums);
+  if (concordance === null) return none(FLAG.noPairs);
+  if (concordance.value === 0 || concordance.value === 1) return none(FLAG.perfect);
+  return {
+    flag: FLAG.ok,
+    sums,
+    value: concordance.value,
+    variance: variance ?? concordance.se * concordance.se,
+  };
+}
+
+/** Scores of one model: DeLong's variance. Scores of several (inner folds): pairs within each, jackknife variance. */
+function binaryPairs(rows: ScoredRows, y: Uint8Array): { sums: PairSums; variance: number | null } {
+  const oneStratum = rows.stratum.every((stratum) => stratum === rows.stratum[0]);
+  if (oneStratum) return { sums: aucPairSums(rows.score, y), variance: delong(rows.score, y).variance };
+  const sums = stratifiedPairs(rows, (own) =>
+    aucPairSums(
+      Float64Array.from(own, (row) => rows.score[row]!),
+      Uint8Array.from(own, (row) => y[row]!),
+    ),
+  );
+  return { sums, variance: null };
+}
+
+function survivalPairs(own: Int32Array, score: Float64Array, time: Float64Array, event: Uint8Array): PairSums {
+  return concordancePairSums(
+    Float64Array.from(own, (row) => score[row]!),
+    Float64Array.from(own, (row) => time[row]!),
+    Uint8Array.from(own, (row) => event[row]!),
+  );
+}
+
+function stratifiedPairs(rows: ScoredRows, pairsOf: (own: Int32Array) => PairSums): PairSums {
+  const strata = [...new Set(rows.stratum)].sort((a, b) => a - b);
+  let sums = NO_PAIRS;
+  for (const stratum of strata) {
+    const own: number[] = [];
+    for (let row = 0; row < rows.stratum.length; row++) if (rows.stratum[row] === stratum) own.push(row);
+    sums = addPairSums(sums, pairsOf(Int32Array.from(own)));
+  }
+  return sums;
+}
