@@ -135,10 +135,9 @@ function withVector(state: KindState, vector: GuardVector, columns: number): Kin
 }
 
 function withOpen(state: KindState, kind: string, vector: GuardVector, visibility: 'total' | 'site'): KindState {
-  const only = vector.contributors[0]?.site;
-  const declared = visibility === 'site' && vector.contributors.length === 1 && shownPerSiteByDesign(kind);
-  if (!declared || only === undefined || state.open.includes(only)) return state;
-  return { ...state, open: [...state.open, only].sort() };
+  if (visibility !== 'site' || !shownPerSiteByDesign(kind)) return state;
+  const open = new Set([...state.open, ...vector.contributors.map(({ site }) => site)]);
+  return open.size === state.open.length ? state : { ...state, open: [...open].sort() };
 }
 
 function vectorKey(scheme: string, contributors: readonly Contributor[]): string {

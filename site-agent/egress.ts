@@ -1,0 +1,227 @@
+import { createHash } from 'node:crypto';
+import { canonicalJson } from '../shared/canonical-json.js';
+import { ConcordatError, type Problem } from '../shared/errors.js';
+import { contributionBytes } from '../shared/fixed-point.js';
+import { type Contribution, type TensorSpec, tensorSize } from '../shared/tensors.js';
+import { type Policy, visibilityRefusal } from './policy.js';
+
+/**
+ * Pure core of the release gate, the one exit for data: what may leave, and the hash-chained ledger of what left. The
+ * disclosure guard decides over sets (guard.ts); this decides over one contribution.
+ */
+export interface ReleaseContext {
+  readonly site: string;
+  readonly policy: Policy;
+  readonly showAggregate: readonly string[];
+  /** Usable cases of this site in the study. */
+  readonly patients: number;
+  /** The study's own minimum; the larger of it and the policy's counts. */
+  readonly minimumCohort: number;
+}
+
+/**
+ * Passes a contribution or refuses it whole, naming every fault: a tensor that was not declared, another length, a value
+ * that is not finite or beyond its bound, non-zero values where the site is no contributor, visibility that the policy
+ * does not allow, a cohort below the minimum. Names tensors and counts only, never a value.
+ *
+ * @throws ConcordatError with the code of the first fault and a problem for each.
+ */
+export function checkRelease(leaves: readonly TensorSpec[], contribution: Contribution, context: ReleaseContext): void {
+  const faults: { code: ConcordatError['code']; message: string }[] = [];
+  const minimum = Math.max(context.minimumCohort, context.policy.minimumCohort);
+  if (context.patients < minimum)
+    faults.push({
+      code: 'POLICY_COHORT_TOO_SMALL',
+      message: `this site has fewer usable cases than the minimum cohort of ${minimum}`,
+    });
+  const declared = new Map(leaves.map((leaf) => [leaf.name, leaf]));
+  if (declared.size < leaves.length)
+    faults.push({ code: 'POLICY_TENSOR_MISMATCH', message: 'two declared tensors have one name' });
+  for (const name of contribution.keys())
+    if (!declared.has(name))
+      faults.push({ code: 'POLICY_UNDECLARED_TENSOR', message: `tensor "${name}" was not declared` });
+  for (const leaf of leaves) {
+    const refused = visibilityRefusal(context.policy, leaf, context.site, context.showAggregate);
+    const values = contribution.get(leaf.name);
+    if (refused !== null && values !== undefined && values.some((value) => value !== 0))
+      faults.push({ code: 'POLICY_VISIBILITY_REFUSED', message: refused });
+    if (values === undefined) continue;
+    const fault = tensorFault(leaf, values, context.site);
+    if (fault !== null) faults.push(fault);
+  }
+  const first = faults[0];
+  if (first === undefined) return;
+  const problems: Problem[] = faults.map(({ message }) => ({ message }));
+  const more = faults.length === 1 ? '' : ` (and ${faults.length - 1} more)`;
+  throw new ConcordatError(first.code, `nothing was released: ${first.message}${more}`, { problems });
+}
+
+function tensorFault(
+  leaf: TensorSpec,
+  values: Float64Array,
+  site: string,
+): { code: ConcordatError['code']; message: string } | null {
+  const size = tensorSize(leaf);
+  if (values.length !== size)
+    return {
+      code: 'POLICY_TENSOR_MISMATCH',
+      message: `tensor "${leaf.name}" has ${values.length} entries, declared were ${size}`,
+    };
+  let notFinite = 0;
+  let outside = 0;
+  let filled = 0;
+  for (const value of values) {
+    if (!Number.isFinite(value)) notFinite++;
+    else if (Math.abs(value) > leaf.bound) outside++;
+    if (value !== 0) filled++;
+  }
+  if (notFinite > 0)
+    return {
+      code: 'SECAGG_BOUND_EXCEEDED',
+      message: `tensor "${leaf.name}" has ${notFinite} entries that are no finite number`,
+    };
+  if (outside > 0)
+    return {
+      code: 'SECAGG_BOUND_EXCEEDED',
+      message: `tensor "${leaf.name}" has ${outside} entries beyond its declared bound of ${leaf.bound}`,
+    };
+  if (filled > 0 && !leaf.contributors.some((entry) => entry.site === site))
+    return {
+      code: 'POLICY_TENSOR_MISMATCH',
+      message: `this site is no contributor of tensor "${leaf.name}" but would fill it`,
+    };
+  return null;
+}
+
+/** One line of the egress ledger: what left, for which study and round, over how many patients. Nothing per patient. */
+export interface LedgerEntry {
+  readonly sequence: number;
+  /** ISO 8601, given by the caller. */
+  readonly time: string;
+  readonly study: string;
+  readonly computation: string;
+  readonly round: number;
+  readonly attempt: number;
+  readonly tensors: readonly {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly visibility: 'total' | 'site';
+  }[];
+  readonly patients: number;
+  readonly bytes: number;
+  /** SHA-256 of the bytes that left. */
+  readonly sha256: string;
+  readonly masked: boolean;
+  /** Hash of the entry before, or 64 zeros. */
+  readonly previousHash: string;
+  /** SHA-256 of this entry without this field. */
+  readonly hash: string;
+}
+
+export const LEDGER_START = '0'.repeat(64);
+
+export interface Released {
+  readonly time: string;
+  readonly study: string;
+  readonly computation: string;
+  readonly round: number;
+  readonly attempt: number;
+  readonly leaves: readonly TensorSpec[];
+  readonly patients: number;
+  readonly sha256: string;
+  readonly masked: boolean;
+  /** By default what the encoded tensors take. */
+  readonly bytes?: number;
+}
+
+/** The entry that follows `last` (null at the start). Append it durably before the first byte leaves. */
+export function ledgerEntry(last: LedgerEntry | null, released: Released): LedgerEntry {
+  const { time, study, computation, round, attempt, leaves, patients, sha256, masked } = released;
+  const entry = {
+    sequence: (last?.sequence ?? 0) + 1,
+    time,
+    study,
+    computation,
+    round,
+    attempt,
+    tensors: leaves.map(({ name, shape, visibility }) => ({ name, shape, visibility })),
+    patients,
+    bytes: released.bytes ?? contributionBytes(leaves),
+    sha256,
+    masked,
+    previousHash: last?.hash ?? LEDGER_START,
+  };
+  return { ...entry, hash: entryHash(entry) };
+}
+
+function entryHash(entry: Omit<LedgerEntry, 'hash'>): string {
+  return createHash('sha256').update('concordat egress v1\n').update(canonicalJson(entry)).digest('hex');
+}
+
+/**
+ * Checks numbering, hashes and links of a whole ledger. `head` is the last hash as kept elsewhere (the site's store):
+ * without it a ledger cut at the end looks whole.
+ *
+ * @throws ConcordatError STORE_LEDGER_BROKEN with every broken entry.
+ */
+export function verifyLedger(entries: readonly LedgerEntry[], head?: string): void {
+  const problems: Problem[] = [];
+  let previous = LEDGER_START;
+  for (const [index, entry] of entries.entries()) {
+    const at = (message: string) => problems.push({ row: index + 1, message });
+    const { hash, ...body } = entry;
+    if (entry.sequence !== index + 1) at(`entry ${index + 1} has number ${entry.sequence}`);
+    if (entry.previousHash !== previous) at(`entry ${index + 1} does not follow the one before it`);
+    if (entryHash(body) !== hash) at(`entry ${index + 1} was changed after it was written`);
+    previous = hash;
+  }
+  if (head !== undefined && head !== previous)
+    problems.push({ message: 'the ledger ends before or after its known head' });
+  if (problems.length > 0)
+    throw new ConcordatError('STORE_LEDGER_BROKEN', 'the egress ledger does not verify', { problems });
+}
+
+/** A row of "what will leave", shown before a site approves. */
+export interface LeavesRow {
+  readonly computation: string;
+  readonly kind: string;
+  readonly meaning: string;
+  /** Tensors and numbers in one round (the largest round seen). */
+  readonly tensors: number;
+  readonly numbers: number;
+  readonly rounds: string;
+  /** `total` everywhere, `site` everywhere, or `both`: some of it is visible for single sites. */
+  readonly visible: 'total' | 'site' | 'both';
+  /** Sites that can be told apart in it, where visible is not `total`. */
+  readonly sites: readonly string[];
+}
+
+/** Leaves of one computation: one list of tensors for each round that is known of, and how many rounds there may be. */
+export interface ComputationLeaves {
+  readonly computation: string;
+  readonly rounds: readonly (readonly TensorSpec[])[];
+  readonly roundsMax: number | null;
+}
+
+/** "What will leave", one row for each kind of tensor, in the order of computations. */
+export function describeLeaves(computations: readonly ComputationLeaves[]): LeavesRow[] {
+  return computations.flatMap(({ computation, rounds, roundsMax }) => {
+    const kinds = [...new Set(rounds.flat().map((leaf) => leaf.kind))];
+    return kinds.map((kind): LeavesRow => {
+      const perRound = rounds.map((leaves) => leaves.filter((leaf) => leaf.kind === kind));
+      const all = perRound.flat();
+      const perSite = all.filter((leaf) => leaf.visibility === 'site');
+      const withKind = perRound.filter((leaves) => leaves.length > 0).length;
+      return {
+        computation,
+        kind,
+        meaning: [...new Set(all.map((leaf) => leaf.meaning))][0] ?? '',
+        tensors: Math.max(...perRound.map((leaves) => leaves.length)),
+        numbers: Math.max(...perRound.map((leaves) => leaves.reduce((sum, leaf) => sum + tensorSize(leaf), 0))),
+        rounds: roundsMax === null ? `${withKind}` : `up to ${roundsMax}`,
+        visible: perSite.length === 0 ? 'total' : perSite.length === all.length ? 'site' : 'both',
+        sites: [...new Set(perSite.flatMap((leaf) => leaf.contributors.map(({ site }) => site)))].sort(),
+      };
+    });
+  });
+}
