@@ -1,0 +1,259 @@
+import { powerOfTwo } from '../../fixed-point.js';
+import { agreedExponents } from '../../scaling.js';
+import { type Total, totalOf } from '../../tensors.js';
+import type { CoordinatorHalf } from '../computation.js';
+import type { DescribeSpec, Frame } from '../frame.js';
+import { chiSquareUpperTail } from './chi-square.js';
+import {
+  type Association,
+  type Binning,
+  type CategoricalDescription,
+  type Count,
+  categoricalColumns,
+  type DescribeBroadcast,
+  type DescribeResult,
+  exclusionReasons,
+  type NumericDescription,
+  numericColumns,
+  SITE_COUNTS,
+  type SiteDescription,
+  studySitesOf,
+} from './declaration.js';
+
+export interface DescribeState {
+  readonly phase: DescribeBroadcast['phase'];
+  readonly described: readonly SiteDescription[];
+  readonly sites: readonly string[];
+  readonly n: number;
+  readonly observed: Float64Array;
+  readonly levels: Float64Array;
+  readonly exponents: Int32Array;
+  readonly pooledEvents: readonly string[];
+  readonly events: Count;
+  readonly mean: Float64Array;
+  readonly sd: Float64Array;
+  readonly binnings: readonly Binning[];
+}
+
+const SUPPRESSED: Count = { suppressed: true };
+/** The histogram reaches this many standard deviations to either side of the mean. */
+const REACH_SDS = 4;
+/** Spread below this share of the largest value is rounding of a constant column. */
+const CONSTANT = 1e-14;
+
+type Advance = ReturnType<CoordinatorHalf<DescribeSpec, DescribeBroadcast, DescribeState, DescribeResult>['advance']>;
+
+/** Four rounds: counts, sums, squares about the mean, histograms. */
+export const describeCoordinator: CoordinatorHalf<DescribeSpec, DescribeBroadcast, DescribeState, DescribeResult> = {
+  name: 'describe',
+  start: () => ({ kind: 'step', state: EMPTY, broadcast: { phase: 'counts' } }),
+  advance(spec, state, total): Advance {
+    switch (state.phase) {
+      case 'counts':
+        return afterCounts(spec.frame, total);
+      case 'sums':
+        return afterSums(state, total);
+      case 'central':
+        return afterCentral(spec.frame, state, total);
+      case 'histograms':
+        return { kind: 'done', result: resultOf(spec, state, totalOf(total, 'histograms')) };
+    }
+  },
+};
+
+const EMPTY: DescribeState = {
+  phase: 'counts',
+  described: [],
+  sites: [],
+  n: 0,
+  observed: new Float64Array(0),
+  levels: new Float64Array(0),
+  exponents: new Int32Array(0),
+  pooledEvents: [],
+  events: 0,
+  mean: new Float64Array(0),
+  sd: new Float64Array(0),
+  binnings: [],
+};
+
+function afterCounts(frame: Frame, total: Total): Advance {
+  const described = studySitesOf(frame).map((name) => describeSite(frame, name, totalOf(total, `site/${name}`)));
+  const taking = described.filter((site) => site.role !== 'excluded');
+  const hidden = taking.filter((site) => typeof site.events !== 'number');
+  // The sum over fewer than minSites sites would isolate what they suppressed.
+  const pooledEvents = hidden.length >= frame.minSites ? hidden.map((site) => site.name) : [];
+  const shown = taking.reduce((sum, site) => sum + (typeof site.events === 'number' ? site.events : 0), 0);
+  const observed = totalOf(total, 'observed');
+  const state: DescribeState = {
+    ...EMPTY,
+    phase: 'sums',
+    described,
+    sites: taking.map((site) => site.name),
+    n: observed[0]!,
+    observed: observed.slice(1),
+    levels: totalOf(total, 'levels'),
+    exponents: agreedExponents(totalOf(total, 'exponents')),
+    pooledEvents,
+    events: hidden.length > 0 && pooledEvents.length === 0 ? SUPPRESSED : shown,
+  };
+  const { exponents, sites } = state;
+  return { kind: 'step', state, broadcast: { phase: 'sums', exponents, sites, pooledEvents } };
+}
+
+function afterSums(state: DescribeState, total: Total): Advance {
+  const mean = totalOf(total, 'sums').map((sum, at) =>
+    state.observed[at]! > 0 ? (sum / state.observed[at]!) * powerOfTwo(state.exponents[at]!) : Number.NaN,
+  );
+  const pooled = state.pooledEvents.length > 0 ? totalOf(total, 'events')[0]! : 0;
+  const events = typeof state.events === 'number' ? state.events + pooled : state.events;
+  const { exponents, sites } = state;
+  return {
+    kind: 'step',
+    state: { ...state, phase: 'central', mean, events },
+    broadcast: { phase: 'central', exponents, sites, mean: mean.map((value) => (Number.isNaN(value) ? 0 : value)) },
+  };
+}
+
+function afterCentral(frame: Frame, state: DescribeState, total: Total): Advance {
+  const central = totalOf(total, 'central');
+  const sd = central.map((squares, at) => {
+    const n = state.observed[at]!;
+    if (n < 2) return Number.NaN;
+    const scaled = Math.sqrt(squares / (n - 1));
+    return scaled > CONSTANT ? scaled * powerOfTwo(state.exponents[at]!) : 0;
+  });
+  const binnings = [...sd].map((spread, at): Binning => {
+    // No more bins than one for every minimumCount patients, two of them for what lies beyond.
+    const bins = Math.floor(state.observed[at]! / Math.max(1, frame.minimumCount));
+    if (!(spread > 0) || bins < 3) return { low: 0, width: 1, bins: 0 };
+    return { low: state.mean[at]! - REACH_SDS * spread, width: (2 * REACH_SDS * spread) / (bins - 2), bins };
+  });
+  const broadcast: DescribeBroadcast = { phase: 'histograms', sites: state.sites, binnings };
+  return { kind: 'step', state: { ...state, phase: 'histograms', sd, binnings }, broadcast };
+}
+
+function describeSite(frame: Frame, name: string, counts: Float64Array): SiteDescription {
+  const count = (at: number): Count => (counts[at + 1]! > 0 ? SUPPRESSED : counts[at]!);
+  const n = count(SITE_COUNTS.n);
+  const sitsOut = counts[SITE_COUNTS.sitsOut]! > 0 || n === 0;
+  const role = frame.training.includes(name) ? 'training' : 'external';
+  return {
+    name,
+    role: sitsOut ? 'excluded' : role,
+    n,
+    events: count(SITE_COUNTS.events),
+    exclusions: exclusionReasons(frame)
+      .map((reason, index) => ({ reason, count: count(SITE_COUNTS.exclusions + 2 * index) }))
+      .filter((entry) => entry.count !== 0),
+  };
+}
+
+function resultOf(spec: DescribeSpec, state: DescribeState, histograms: Float64Array): DescribeResult {
+  const { frame } = spec;
+  const columns: Record<string, NumericDescription | CategoricalDescription> = {};
+  let offset = 0;
+  for (const [at, { name }] of numericColumns(frame).entries()) {
+    const n = state.observed[at]!;
+    const mean = state.mean[at]!;
+    const sd = state.sd[at]!;
+    const binning = state.binnings[at]!;
+    const cells = histograms.subarray(offset, offset + binning.bins);
+    offset += binning.bins;
+    const isConstant = n >= 2 && sd === 0;
+    columns[name] = {
+      n,
+      missing: state.n - n,
+      mean: Number.isNaN(mean) ? null : mean,
+      sd: Number.isNaN(sd) ? null : sd,
+      quantiles:
+        binning.bins > 0 || isConstant
+          ? spec.quantiles.map((p) => ({ p, value: isConstant ? mean : quantile(cells, binning, n, p) }))
+          : null,
+      resolution: binning.bins > 0 ? binning.width : isConstant ? 0 : null,
+    };
+  }
+  let level = 0;
+  for (const { name, levels } of categoricalColumns(frame)) {
+    const counts = state.levels.subarray(level, level + levels.length);
+    level += levels.length;
+    const n = counts.reduce((sum, count) => sum + count, 0);
+    const shown = suppressSmall(counts, frame.minimumCount);
+    columns[name] = {
+      n,
+      missing: state.n - n,
+      levels: levels.map((entry, index) => ({ level: entry, n: shown[index]! })),
+    };
+  }
+  return {
+    columns,
+    sites: state.described,
+    excludedSites: state.described.filter((site) => site.role === 'excluded').map((site) => site.name),
+    outcome: { n: state.n, events: state.events },
+    association: associationOf(frame, state.described),
+  };
+}
+
+/** Inverse of the distribution function, inside its bin by the share of the bin's patients; null beyond the bins. */
+function quantile(cells: Float64Array, { low, width, bins }: Binning, n: number, p: number): number | null {
+  const rank = Math.min(n, Math.max(1, Math.ceil(p * n - 1e-9)));
+  let before = 0;
+  for (let bin = 0; bin < bins; bin++) {
+    const count = cells[bin]!;
+    if (before + count >= rank) {
+      if (bin === 0 || bin === bins - 1) return null;
+      return low + width * (bin - 1 + (rank - before - 0.5) / count);
+    }
+    before += count;
+  }
+  return null;
+}
+
+/** Small counts are suppressed; a single suppressed one takes the next smallest along, or the sum would tell it. */
+function suppressSmall(counts: Float64Array, minimumCount: number): Count[] {
+  const hidden = [...counts.keys()].filter((index) => counts[index]! > 0 && counts[index]! < minimumCount);
+  if (hidden.length === 1) {
+    const others = [...counts.keys()].filter((index) => !hidden.includes(index) && counts[index]! > 0);
+    others.sort((a, b) => counts[a]! - counts[b]! || a - b);
+    hidden.push(...others.slice(0, 1));
+  }
+  return [...counts].map((count, index) => (hidden.includes(index) ? SUPPRESSED : count));
+}
+
+/** Pearson's chi-square of events by site, over the sites whose counts are shown. */
+function associationOf(frame: Frame, described: readonly SiteDescription[]): Association {
+  const rows = described.flatMap(({ name, role, n, events }) =>
+    role !== 'excluded' && typeof n === 'number' && typeof events === 'number' ? [{ name, n, events }] : [],
+  );
+  const isBinary = frame.endpoint.type === 'binary';
+  const left = described.filter((site) => site.role !== 'excluded' && !rows.some((row) => row.name === site.name));
+  const base = {
+    test: isBinary
+      ? 'chi-square of outcome by site'
+      : 'chi-square of number of events by site (not a log-rank test: follow-up time is not considered)',
+    df: Math.max(0, rows.length - 1),
+    sites: rows.map((row) => row.name),
+  };
+  const notes =
+    left.length > 0
+      ? [`left out because their events are suppressed: ${left.map((site) => site.name).join(', ')}`]
+      : [];
+  const n = rows.reduce((sum, row) => sum + row.n, 0);
+  const share = rows.reduce((sum, row) => sum + row.events, 0) / n;
+  if (rows.length < 2 || !(share > 0 && share < 1))
+    return { ...base, statistic: null, p: null, warning: false, note: ['not estimable', ...notes].join('; ') };
+  let statistic = 0;
+  let smallestExpected = Number.POSITIVE_INFINITY;
+  for (const row of rows) {
+    const difference = row.events - row.n * share;
+    statistic += (difference * difference) / (row.n * share * (1 - share));
+    smallestExpected = Math.min(smallestExpected, row.n * share, row.n * (1 - share));
+  }
+  const p = chiSquareUpperTail(statistic, base.df);
+  if (smallestExpected < 5) notes.push('approximate: an expected count is below 5');
+  const warning = p < 0.05;
+  if (warning)
+    notes.unshift(
+      'the outcome is not equally frequent at the sites, so removing site effects can remove real differences',
+    );
+  return { ...base, statistic, p, warning, note: notes.join('; ') };
+}

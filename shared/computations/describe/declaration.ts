@@ -1,0 +1,217 @@
+import { EXPONENT_BINS } from '../../scaling.js';
+import { COUNT, STATISTIC, type TensorSpec } from '../../tensors.js';
+import type { Declaration } from '../computation.js';
+import type { DescribeSpec, Frame } from '../frame.js';
+
+/** A count below the study's minimum is a value of its own, not 0 (law 7). */
+export type Count = number | { readonly suppressed: true };
+
+export interface NumericDescription {
+  readonly n: number;
+  readonly missing: number;
+  /** Null where nobody observed the column. sd has divisor n - 1 and is null for n < 2. */
+  readonly mean: number | null;
+  readonly sd: number | null;
+  /**
+   * Smallest value with at least that share of the patients at or below it, from a histogram: it lies within one
+   * `resolution` of the true one. Null where it falls beyond four sd of the mean, where the histogram ends.
+   */
+  readonly quantiles: readonly { readonly p: number; readonly value: number | null }[] | null;
+  /** Width of a histogram bin: how far a quantile may be off. */
+  readonly resolution: number | null;
+}
+
+export interface CategoricalDescription {
+  readonly n: number;
+  readonly missing: number;
+  /** A small count is suppressed, and a second one beside it where the rest would give it away. */
+  readonly levels: readonly { readonly level: string; readonly n: Count }[];
+}
+
+export interface SiteDescription {
+  readonly name: string;
+  /** `excluded`: fewer cases than the minimum cohort; it sits out. */
+  readonly role: 'training' | 'external' | 'excluded';
+  readonly n: Count;
+  readonly events: Count;
+  readonly exclusions: readonly { readonly reason: string; readonly count: Count }[];
+}
+
+/** Chi-square test of the outcome's frequency over sites: centring sites also removes real differences in case mix. */
+export interface Association {
+  readonly test: string;
+  readonly statistic: number | null;
+  readonly df: number;
+  readonly p: number | null;
+  /** Sites whose counts are in it: those whose events are not suppressed. */
+  readonly sites: readonly string[];
+  /** True at p < 0.05: outcome frequency differs between sites. */
+  readonly warning: boolean;
+  readonly note: string;
+}
+
+export interface DescribeResult {
+  readonly columns: Readonly<Record<string, NumericDescription | CategoricalDescription>>;
+  readonly sites: readonly SiteDescription[];
+  /** Sites below the minimum cohort, named. */
+  readonly excludedSites: readonly string[];
+  readonly outcome: { readonly n: number; readonly events: Count };
+  readonly association: Association;
+}
+
+/** One column's histogram: all below `low`, then bins - 2 bins of `width` from `low` on, then all beyond. */
+export interface Binning {
+  readonly low: number;
+  readonly width: number;
+  readonly bins: number;
+}
+
+export type DescribeBroadcast =
+  | { readonly phase: 'counts' }
+  | {
+      readonly phase: 'sums';
+      readonly exponents: Int32Array;
+      /** Sites that take part: not below the minimum cohort. */
+      readonly sites: readonly string[];
+      /** Sites whose suppressed events are added up: none, or at least minSites of them. */
+      readonly pooledEvents: readonly string[];
+    }
+  | {
+      readonly phase: 'central';
+      readonly exponents: Int32Array;
+      readonly sites: readonly string[];
+      readonly mean: Float64Array;
+    }
+  | { readonly phase: 'histograms'; readonly sites: readonly string[]; readonly binnings: readonly Binning[] };
+
+/** Numeric columns in result order: features, then numeric covariates (index into frame.covariates). */
+export function numericColumns(frame: Frame): { name: string; feature: number; covariate: number }[] {
+  return [
+    ...frame.features.map((name, feature) => ({ name, feature, covariate: -1 })),
+    ...frame.covariates.flatMap(({ name, levels }, covariate) =>
+      levels === null ? [{ name, feature: -1, covariate }] : [],
+    ),
+  ];
+}
+
+export function categoricalColumns(frame: Frame): { name: string; levels: readonly string[]; covariate: number }[] {
+  return frame.covariates.flatMap(({ name, levels }, covariate) =>
+    levels === null ? [] : [{ name, levels, covariate }],
+  );
+}
+
+/** Reasons a case can be left out for, known beforehand so that their counts can be declared; others count as `other`. */
+export function exclusionReasons(frame: Frame): string[] {
+  return [
+    'outcome missing',
+    'follow-up time missing',
+    'split missing',
+    'batch missing',
+    'stratum missing',
+    'all features missing',
+    ...frame.covariates.map(({ name }) => `covariate ${name} missing`),
+    'other',
+  ];
+}
+
+/** Positions in a site's own tensor: each count is followed by a 1 where it is suppressed. */
+export const SITE_COUNTS = { sitsOut: 0, n: 1, events: 3, exclusions: 5 } as const;
+
+export function studySitesOf(frame: Frame): string[] {
+  return [...frame.training, ...frame.external].sort();
+}
+
+/** `describe`: what the cohort looks like, before anything is modelled. Four rounds over all sites of the study. */
+export const describeDeclaration: Declaration<DescribeSpec, DescribeBroadcast> = {
+  name: 'describe',
+  leaves({ frame }, broadcast) {
+    const columns = numericColumns(frame).length;
+    if (broadcast.phase === 'counts') {
+      const levels = categoricalColumns(frame).reduce((sum, column) => sum + column.levels.length, 0);
+      const sites = studySitesOf(frame);
+      return [
+        ...sites.map(
+          (site): TensorSpec => ({
+            ...common(frame, [site]),
+            ...COUNT,
+            name: `site/${site}`,
+            kind: 'describe.site',
+            shape: [SITE_COUNTS.exclusions + 2 * exclusionReasons(frame).length],
+            meaning: `number of patients, events and left-out cases of ${site}; a small count leaves as a mark, not as a number`,
+          }),
+        ),
+        {
+          ...common(frame, sites),
+          ...COUNT,
+          name: 'exponents',
+          kind: 'describe.exponents',
+          shape: [columns, EXPONENT_BINS],
+          meaning: 'order of magnitude (in steps of 16) of the largest value of each column, one mark a site',
+        },
+        {
+          ...common(frame, sites),
+          ...COUNT,
+          name: 'observed',
+          kind: 'describe.observed',
+          shape: [columns + 1],
+          meaning: 'number of patients, and how many have each column',
+        },
+        {
+          ...common(frame, sites),
+          ...COUNT,
+          name: 'levels',
+          kind: 'describe.levels',
+          shape: [levels],
+          meaning: 'number of patients with each level of a categorical column',
+        },
+      ];
+    }
+    if (broadcast.phase === 'histograms')
+      return [
+        {
+          ...common(frame, broadcast.sites),
+          ...COUNT,
+          name: 'histograms',
+          kind: 'describe.histograms',
+          shape: [broadcast.binnings.reduce((sum, binning) => sum + binning.bins, 0)],
+          meaning: 'histogram of each column on bins fixed from the published mean and sd',
+        },
+      ];
+    const statistic: Omit<TensorSpec, 'name' | 'kind' | 'meaning'> = {
+      ...common(frame, broadcast.sites),
+      ...STATISTIC,
+      shape: [columns],
+    };
+    if (broadcast.phase === 'central')
+      return [
+        {
+          ...statistic,
+          name: 'central',
+          kind: 'describe.central',
+          meaning: 'squared deviations from the overall mean',
+        },
+      ];
+    const events: TensorSpec = {
+      ...common(frame, broadcast.pooledEvents),
+      ...COUNT,
+      name: 'events',
+      kind: 'describe.events',
+      shape: [1],
+      meaning: 'events of the sites whose own number of events is suppressed, together',
+    };
+    return [
+      { ...statistic, name: 'sums', kind: 'describe.sums', meaning: 'sum of each column over the patients' },
+      ...(broadcast.pooledEvents.length > 0 ? [events] : []),
+    ];
+  },
+};
+
+function common(frame: Frame, sites: readonly string[]) {
+  const cells = Array.from({ length: Math.max(1, frame.cells) }, (_, cell) => cell);
+  return {
+    contributors: sites.map((site) => ({ site, cells })),
+    visibility: sites.length < frame.minSites ? ('site' as const) : ('total' as const),
+    momentColumns: 0,
+    fold: 'study',
+  };
+}
