@@ -98,8 +98,8 @@ export function guardRequest(
   };
 }
 
-/** Decides one set and gives the state to keep before anything is signed. The same set again is free. */
-export function guardDecision(state: GuardState, request: GuardRequest, rules: GuardRules): GuardDecision {
+/** Adds a request's vectors to the state; `changed` names the kinds that learnt something new. */
+export function withRequest(state: GuardState, request: GuardRequest): { state: GuardState; changed: string[] } {
   const kinds: Record<string, KindState> = { ...state.kinds };
   const changed = new Set<string>();
   for (const { kind, vector, columns, visibility } of request.tensors) {
@@ -109,11 +109,17 @@ export function guardDecision(state: GuardState, request: GuardRequest, rules: G
     kinds[kind] = after;
     changed.add(kind);
   }
-  const next: GuardState = changed.size === 0 ? state : { kinds };
-  const isolated = [...changed].flatMap((kind) => isolations(kind, kinds[kind]!, rules));
+  return { state: changed.size === 0 ? state : { kinds }, changed: [...changed] };
+}
+
+/** Decides one set and gives the state to keep before anything is signed. The same set again is free. */
+export function guardDecision(state: GuardState, request: GuardRequest, rules: GuardRules): GuardDecision {
+  const { state: next, changed } = withRequest(state, request);
+  const { kinds } = next;
+  const isolated = changed.flatMap((kind) => isolations(kind, kinds[kind]!, rules));
   if (isolated.length > 0)
     return { ok: false, code: 'POLICY_GUARD_ISOLATES', message: isolationMessage(isolated), isolated };
-  const small = [...changed].filter((kind) => tooFew(kinds[kind]!, rules) !== null);
+  const small = changed.filter((kind) => tooFew(kinds[kind]!, rules) !== null);
   if (small.length > 0)
     return {
       ok: false,

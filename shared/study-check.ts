@@ -1,0 +1,159 @@
+import { type ModelSpecBase, predictorsOf, type ValidateSpec } from './computations/frame.js';
+import { type Fit, fitContributors } from './fits.js';
+import { EMPTY_GUARD, guardRequest, type KindState, spanOfKind, tooFew, withRequest } from './guard-decision.js';
+import { type Atom, fewestPatients, isolatedGroups, spanOf } from './guard-span.js';
+import type { Plan } from './plan.js';
+import { type Study, studySites } from './study.js';
+import type { TensorSpec } from './tensors.js';
+
+/** What a whole study would show about groups of fewer than minSites sites, before anyone approves it. */
+export interface StudyCheck {
+  /** False where a site's guard would refuse a round: an isolation that is not declared, or too few cases in one. */
+  readonly ok: boolean;
+  readonly isolated: readonly CheckedIsolation[];
+}
+
+export interface CheckedIsolation {
+  readonly sites: readonly string[];
+  /** Kinds of totals that together show these sites alone. */
+  readonly kinds: readonly string[];
+  /** All sites of the group signed showAggregate, or the study shows these kinds per site by design. */
+  readonly declared: boolean;
+  readonly undeclared: readonly string[];
+  /** Cases that each site of the group needs so that every piece shown of it passes the single-site rules. */
+  readonly casesNeeded: number;
+  /** Fewest cases of a site of the group, where the counts are known. */
+  readonly cases: number | null;
+  /** Sites of the group whose guard would refuse for too few cases in a piece; empty where counts are unknown. */
+  readonly tooFew: readonly string[];
+}
+
+const SCHEME = 'plan';
+
+/**
+ * Evaluates every round of a study as one design: what the span of all its totals shows. `rounds` are the declared
+ * tensors of each round (leavesOfPlan, or those of a simulated run, which also knows how wide each moment matrix got).
+ * `cellCounts` gives each site's cases per inner fold where they are known; otherwise equal cells are assumed.
+ */
+export function checkStudyPlan(
+  rounds: readonly (readonly TensorSpec[])[],
+  study: Study,
+  cellCounts: Readonly<Record<string, readonly number[]>> | null,
+): StudyCheck {
+  const { minSites, showAggregate, minimumCohort } = study.privacy;
+  const sites = studySites(study);
+  const cells = Math.max(1, study.validation.folds);
+  let state = EMPTY_GUARD;
+  for (const leaves of rounds) state = withRequest(state, guardRequest(leaves, sites, SCHEME, cells)).state;
+
+  const groups = new Map<string, CheckedIsolation>();
+  for (const [kind, kindState] of Object.entries(state.kinds)) {
+    const agreed = new Set([...showAggregate, ...kindState.open]);
+    for (const group of isolatedGroups(spanOfKind(kindState), minSites)) {
+      const key = group.join('\n');
+      const known = groups.get(key);
+      const undeclared = group.filter((site) => !agreed.has(site));
+      const refusing = group.filter((site) => {
+        const counts = cellCounts?.[site];
+        if (counts === undefined) return false;
+        const own = { site, atoms: atomsOf(counts) };
+        return tooFew(kindState, { minSites, showAggregate, minimumCohort, own }) !== null;
+      });
+      const counts = group.map((site) => cellCounts?.[site]?.reduce((sum, n) => sum + n, 0));
+      const allUndeclared = [...new Set([...(known?.undeclared ?? []), ...undeclared])].sort();
+      groups.set(key, {
+        sites: group,
+        kinds: [...(known?.kinds ?? []), kind].sort(),
+        declared: allUndeclared.length === 0,
+        undeclared: allUndeclared,
+        casesNeeded: Math.max(
+          known?.casesNeeded ?? 0,
+          ...group.map((site) => needed(kindState, study, group, site, cells)),
+        ),
+        cases: counts.every((count) => count !== undefined) ? Math.min(...counts) : null,
+        tooFew: [...new Set([...(known?.tooFew ?? []), ...refusing])].sort(),
+      });
+    }
+  }
+  const isolated = [...groups.values()].sort(
+    (a, b) => a.sites.length - b.sites.length || (a.sites.join() < b.sites.join() ? -1 : 1),
+  );
+  return { ok: isolated.every((entry) => entry.declared && entry.tooFew.length === 0), isolated };
+}
+
+function atomsOf(counts: readonly number[]): Atom[] {
+  return counts.map((n, cell) => ({ cells: { [SCHEME]: cell }, n }));
+}
+
+/** Cases that a site of equal cells needs: the smallest piece shown must hold minimumCohort cases, and more than p. */
+function needed(state: KindState, study: Study, group: readonly string[], site: string, cells: number): number {
+  const single = atomsOf(new Array<number>(cells).fill(1));
+  const forPiece = (pieceCells: number, cases: number) =>
+    Number.isFinite(pieceCells) ? Math.ceil((cases * cells) / pieceCells) : 0;
+  const wholeSpan = spanOfKind(state);
+  let most = forPiece(fewestPatients(wholeSpan, group, site, single), study.privacy.minimumCohort);
+  for (const level of new Set(state.vectors.map((vector) => vector.columns))) {
+    if (level === 0) continue;
+    const span = spanOf(state.vectors.filter((vector) => vector.columns >= level));
+    most = Math.max(most, forPiece(fewestPatients(span, group, site, single), level + 1));
+  }
+  return most;
+}
+
+/**
+ * The tensors of a plan as a design: which fits are summed over whom, for each computation. It needs no data, so it can
+ * only bound the columns of a Hessian by the number of predictors; an elastic net's active set is usually smaller.
+ */
+export function leavesOfPlan(plan: Plan): { computation: string; leaves: TensorSpec[] }[] {
+  const { frame } = plan;
+  return plan.computations.flatMap(({ instance, computation, spec }) => {
+    const leaf = (fit: Fit, statistic: string, momentColumns: number, meaning: string): TensorSpec => {
+      const contributors = fitContributors(fit, frame.cells);
+      return {
+        name: `${fit.id}/${statistic}`,
+        kind: `${computation}.${statistic}`,
+        shape: [1],
+        bound: 1,
+        ring: 64,
+        fractionBits: 0,
+        contributors,
+        visibility: contributors.length < frame.minSites ? 'site' : 'total',
+        momentColumns,
+        fold: fit.outer,
+        meaning,
+      };
+    };
+    const design = (fits: readonly Fit[], statistic: string, columns: number, meaning: string) => ({
+      computation: instance,
+      leaves: fits.map((fit) => leaf(fit, statistic, columns, meaning)),
+    });
+    switch (computation) {
+      case 'combat': {
+        const { fits, covariates } = spec as { fits: readonly Fit[]; covariates: readonly string[] };
+        const columns = predictorsOf({ ...frame, features: [] }, true).filter((predictor) =>
+          covariates.includes(frame.covariates[predictor.covariate]!.name),
+        ).length;
+        return [design(fits, 'moments', columns, 'centred moments of the covariates and features')];
+      }
+      case 'moments':
+        return [design((spec as { fits: readonly Fit[] }).fits, 'sums', 0, 'sums and sums of squares of predictors')];
+      case 'logistic':
+      case 'cox': {
+        const model = spec as ModelSpecBase;
+        const columns = predictorsOf(frame, model.covariates).length + (computation === 'logistic' ? 1 : 0);
+        return [
+          design(model.fits, 'gradient', 0, 'gradient of the log likelihood'),
+          design(model.fits, 'hessian', columns, 'curvature of the log likelihood'),
+        ];
+      }
+      case 'fedavg':
+        return [design((spec as ModelSpecBase).fits, 'parameters', 0, 'network parameters after local training')];
+      case 'validate': {
+        const outer = (spec as ValidateSpec).fits.filter((fit) => fit.inner === null);
+        return [design(outer, 'histogram', 0, 'histogram of out-of-fold predictions')];
+      }
+      default:
+        return [];
+    }
+  });
+}
