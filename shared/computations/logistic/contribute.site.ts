@@ -1,4 +1,4 @@
-import { type Cohort, rowsOfFit, type SiteView } from '../../cohort.site.js';
+import { type Cohort, rowsOfFit } from '../../cohort.site.js';
 import { assert } from '../../errors.js';
 import { packedIndex, packedSize } from '../../linalg.js';
 import type { SiteHalf } from '../computation.js';
