@@ -1,10 +1,10 @@
 /**
  * The candidate nearest to a mistyped word by optimal string alignment distance (Damerau-Levenshtein without moving a
- * letter twice), or undefined where none is near enough: at most one edit per three letters, at least one.
+ * letter twice), or undefined where none is near enough: at most one edit for every three letters begun.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
+  let bestDistance = Math.max(1, Math.ceil(word.length / 3)) + 1;
   for (const candidate of candidates) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
     if (distance < bestDistance) {
