@@ -31,6 +31,7 @@ export interface RoundOpening {
 
 export type RoundEvent = { readonly nowMs: number } & (
   | ({ readonly type: 'open' } & RoundOpening)
+  /** The transport is up; the site counts as present from its `siteReady` message on. */
   | { readonly type: 'connected'; readonly site: string }
   | { readonly type: 'disconnected'; readonly site: string }
   /** For `maskedInput` the shell has the blob durable, with checked hash and length, before it feeds the message. */
@@ -45,13 +46,16 @@ export type RoundEvent = { readonly nowMs: number } & (
   | { readonly type: 'resumed' }
 );
 
-export type AbortReason = 'missing' | 'refused' | 'lostSecrets' | 'badShares' | 'abandoned';
+export type AbortReason = 'missing' | 'refused' | 'lostSecrets';
 
-/** Durable facts; the state is their fold. */
+/** Durable facts; the state is their fold (coordinator/round-state.ts). */
 export type RoundRecord =
   | ({ readonly type: 'roundOpened' } & RoundOpening)
-  | { readonly type: 'preKeysWanted'; readonly slot: number }
   | { readonly type: 'preKey'; readonly preKey: PreKey }
+  /** The site has a new secret store: its unused pre-key is worth nothing. */
+  | { readonly type: 'preKeyVoid'; readonly site: string }
+  /** Sites have seen later slots than we know (our log came from a backup): go on from this one. */
+  | { readonly type: 'slotSkipped'; readonly slot: number }
   | {
       readonly type: 'attemptOpened';
       readonly context: string;
@@ -67,6 +71,8 @@ export type RoundRecord =
       readonly blobHash: string;
       readonly nextPreKey: PreKey | null;
     }
+  /** The site will do nothing more in this attempt: it refused, lost its keys, or lied. */
+  | { readonly type: 'siteOut'; readonly context: string; readonly site: string; readonly code: ErrorCode }
   | {
       readonly type: 'survivors';
       readonly context: string;
@@ -74,6 +80,8 @@ export type RoundRecord =
       readonly dropped: readonly string[];
     }
   | { readonly type: 'signature'; readonly context: string; readonly site: string; readonly signature: Uint8Array }
+  /** Enough signatures on the set, or none needed. */
+  | { readonly type: 'agreed'; readonly context: string }
   | {
       readonly type: 'shares';
       readonly context: string;
@@ -87,7 +95,8 @@ export type RoundRecord =
       readonly sites: readonly string[];
     }
   | { readonly type: 'total'; readonly context: string; readonly totalHash: string; readonly sites: readonly string[] }
-  | { readonly type: 'roundFailed'; readonly code: ErrorCode; readonly sites: readonly string[] };
+  | { readonly type: 'roundFailed'; readonly code: ErrorCode; readonly sites: readonly string[] }
+  | { readonly type: 'abandoned' };
 
 export interface UnmaskJob {
   readonly context: string;
@@ -132,6 +141,7 @@ export type RoundEffect =
 export type RoundReport =
   | { readonly kind: 'exchange'; readonly exchange: Exchange; readonly round: number; readonly attempt: number }
   | { readonly kind: 'missing'; readonly exchange: Exchange; readonly sites: readonly string[] }
+  | { readonly kind: 'aborted'; readonly reason: AbortReason; readonly sites: readonly string[] }
   | { readonly kind: 'refused'; readonly site: string; readonly code: ErrorCode; readonly about: readonly string[] }
   /** A message that was not accepted: late, repeated, wrongly signed. */
   | { readonly kind: 'ignored'; readonly site: string; readonly what: string; readonly code: ErrorCode | null };

@@ -123,6 +123,8 @@ export interface ReleaseJob {
   readonly studyHash: string;
   readonly context: string;
   readonly site: string;
+  /** The attempt's sites, in the order in which their shares are held. */
+  readonly sites: readonly string[];
   /** Name in the secret store of the shares that peers gave this site for this slot. */
   readonly secretName: string;
   readonly wanted: readonly { readonly dealer: string; readonly kind: ShareKind }[];

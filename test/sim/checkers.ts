@@ -1,0 +1,108 @@
+import { unpackWords } from '../../shared/fixed-point.js';
+import type { CoordinatorMessage, SiteMessage } from '../../shared/messages.js';
+import { sha256Hex } from '../../shared/secagg/statements.js';
+import type { Secret } from '../../shared/secret.js';
+import { entriesOf, plainSum, type SimRound, type SimStudy } from './world.js';
+
+/** Watch a run from outside and note every broken promise. */
+export class Checkers {
+  readonly violations: string[] = [];
+  private readonly secrets: Uint8Array[] = [];
+  private readonly blobOfKeys = new Map<string, string>();
+  private readonly boxOfNonce = new Map<string, string>();
+  private readonly attemptOfKey = new Map<string, string>();
+  private readonly kindReleased = new Map<string, string>();
+  private readonly setSigned = new Map<string, string>();
+
+  constructor(private readonly study: SimStudy) {}
+
+  /** (a) The total equals the plain sum over exactly the sites that it names, bit for bit. */
+  total(round: SimRound, sites: readonly string[], bytes: Uint8Array): void {
+    const got = entriesOf(round, unpackWords(round.specs, bytes));
+    const want = plainSum(round, sites);
+    const wrong = want.some((block, index) => block.some((value, entry) => got[index]![entry] !== value));
+    if (wrong) this.violations.push(`the total of round ${round.round} is not the sum over ${sites.join(', ')}`);
+    if (this.study.terms.onMissingSite === 'wait' && sites.length !== this.study.terms.roster.sites.length)
+      this.violations.push(`the total of round ${round.round} lacks sites though the study waits`);
+  }
+
+  /** (b) Nothing on the wire is an unmasked tensor, a key or a seed. (c) No nonce twice, one kind of share, one set. */
+  wire(from: string, message: CoordinatorMessage | SiteMessage, blob: Uint8Array | undefined): void {
+    if (this.study.terms.mode === 'plain') return;
+    if (blob !== undefined) this.maskedBlob(from, blob);
+    for (const bytes of byteFields(message)) {
+      for (const secret of this.secrets)
+        if (Buffer.from(bytes).includes(Buffer.from(secret)))
+          this.violations.push(`${message.type} from ${from} carries a secret`);
+    }
+    if (message.type === 'maskedInput' && message.nextPreKey !== null) this.boxes(message.nextPreKey);
+    if (message.type === 'preKeyAnswer') this.boxes(message.preKey);
+    if (message.type === 'attemptOffer') {
+      // A pre-key serves one attempt, ever.
+      const attempt = `${message.computation} ${message.round} ${message.attempt} ${message.broadcastHash}`;
+      for (const preKey of message.preKeys)
+        this.once(
+          this.attemptOfKey,
+          Buffer.from(preKey.maskPublicKey).toString('hex'),
+          attempt,
+          'a pre-key served two attempts',
+        );
+    }
+    if (message.type === 'sharesReleased')
+      for (const { dealer, kind } of message.shares)
+        this.once(this.kindReleased, `${from} ${message.context} ${dealer}`, kind, 'both kinds of share were released');
+    if (message.type === 'survivorsSigned')
+      this.once(
+        this.setSigned,
+        `${from} ${message.context}`,
+        `${message.survivors.join()} / ${message.dropped.join()}`,
+        'two sets were signed in one attempt',
+      );
+  }
+
+  /** (c) The keys of one slot mask one vector, in one attempt, to the same bytes. */
+  masked(site: string, keys: Secret, context: string, blobHash: string): void {
+    const name = sha256Hex(keys.reveal());
+    this.once(this.blobOfKeys, name, `${site} ${context} ${blobHash}`, 'the keys of one slot masked two things');
+  }
+
+  secretMade(secret: Secret): void {
+    const bytes = secret.reveal();
+    if (bytes.length !== 64) return;
+    this.secrets.push(bytes.slice(0, 32), bytes.slice(32));
+  }
+
+  private maskedBlob(from: string, blob: Uint8Array): void {
+    for (const round of this.study.rounds) {
+      if (blob.length !== round.bytes) continue;
+      const sent = unpackWords(round.specs, blob);
+      for (const [site, words] of round.words)
+        words.forEach((block, index) => {
+          if (block.some((word, position) => word === sent[index]![position] && block.length > 1))
+            this.violations.push(`${from} sent words of ${site}'s ${round.specs[index]!.name} unmasked`);
+        });
+    }
+  }
+
+  private boxes(preKey: Extract<SiteMessage, { type: 'preKeyAnswer' }>['preKey']): void {
+    for (const boxes of preKey.boxes)
+      for (const box of [boxes.self, boxes.mask]) {
+        // Both directions of a pair share one key, so a nonce must not come back from anyone.
+        const nonce = Buffer.from(box.subarray(0, 24)).toString('hex');
+        this.once(this.boxOfNonce, nonce, Buffer.from(box).toString('hex'), 'a nonce sealed two boxes');
+      }
+  }
+
+  private once(seen: Map<string, string>, key: string, value: string, why: string): void {
+    const known = seen.get(key);
+    if (known === undefined) seen.set(key, value);
+    else if (known !== value) this.violations.push(`${why}: ${key}`);
+  }
+}
+
+function byteFields(value: unknown): Uint8Array[] {
+  if (value instanceof Uint8Array) return [value];
+  if (Array.isArray(value)) return value.flatMap(byteFields);
+  if (typeof value === 'object' && value !== null) return Object.values(value).flatMap(byteFields);
+  return [];
+}
