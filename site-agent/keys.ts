@@ -1,0 +1,172 @@
+import '../shared/reflect-metadata.js';
+import { createPublicKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import * as x509 from '@peculiar/x509';
+import { ed25519PublicKey, ed25519Sign } from '../shared/ed25519.js';
+import {
+  checkSiteName,
+  type EnrollmentGrant,
+  type EnrollmentRequest,
+  enrollmentStatement,
+  type Invitation,
+  invitationText,
+  parseInvitation,
+} from '../shared/enrollment.js';
+import { ConcordatError } from '../shared/errors.js';
+import { fromHex, toHex } from '../shared/hex.js';
+import { Secret } from '../shared/secret.js';
+
+/**
+ * A site's folder of keys. Private keys are made here, readable by their owner only, and never leave it:
+ *
+ *   keys/site.json        the site's name
+ *   keys/signing.key      Ed25519 seed, hexadecimal; signs approvals, rounds and ratifications for the site's whole life
+ *   keys/tls.key          P-256, PKCS#8; proves to the coordinator who connects
+ *   keys/tls.pem          certificate for it, from enrollment
+ *   keys/invitation.json  whom the site enrolled with: address, authority and consortium key, all pinned
+ */
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+const at = (dir: string, file: string) => path.join(dir, 'keys', file);
+
+export interface SiteKeys {
+  readonly site: string;
+  readonly signingKey: Secret;
+  readonly signingPublicKey: Uint8Array;
+  readonly tlsKeyPem: string;
+}
+
+export interface Enrolled extends SiteKeys {
+  readonly tlsCertificatePem: string;
+  /** RFC 3339: when the certificate ends. */
+  readonly certificateEnds: string;
+  /** Without its token. */
+  readonly invitation: Invitation;
+  readonly consortiumPublicKey: Uint8Array;
+}
+
+/** Makes the site's keys. Throws ENROLL_KEYS_EXIST where the folder has some, SITE_NAME_INVALID. */
+export async function initSite(dir: string, site: string): Promise<SiteKeys> {
+  checkSiteName(site);
+  if (existsSync(at(dir, 'site.json')))
+    throw new ConcordatError('ENROLL_KEYS_EXIST', `${dir} already holds a site's keys`);
+  const pair = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', pair.privateKey);
+  write(at(dir, 'signing.key'), `${randomBytes(32).toString('hex')}\n`);
+  write(at(dir, 'tls.key'), `${x509.PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n`);
+  // The name comes last: where it exists, the keys do.
+  write(at(dir, 'site.json'), `${JSON.stringify({ site })}\n`);
+  return readSiteKeys(dir);
+}
+
+/** Throws ENROLL_KEYS_MISSING where the folder was not initialised. */
+export function readSiteKeys(dir: string): SiteKeys {
+  try {
+    const { site } = JSON.parse(readFileSync(at(dir, 'site.json'), 'utf8')) as { site: string };
+    const seed = fromHex(readFileSync(at(dir, 'signing.key'), 'utf8').trim(), 32);
+    if (seed === null) throw new Error('signing.key is not a key');
+    const signingKey = new Secret(seed);
+    const tlsKeyPem = readFileSync(at(dir, 'tls.key'), 'utf8');
+    return { site: checkSiteName(site), signingKey, signingPublicKey: ed25519PublicKey(signingKey), tlsKeyPem };
+  } catch (error) {
+    const hint = 'Run `concordat site init` first, or name the right folder.';
+    throw new ConcordatError('ENROLL_KEYS_MISSING', `${dir} holds no keys of a site`, { hint, cause: error });
+  }
+}
+
+/** Everything a site needs to connect. Throws ENROLL_KEYS_MISSING before enrollment. */
+export function readEnrolled(dir: string): Enrolled {
+  const keys = readSiteKeys(dir);
+  if (!existsSync(at(dir, 'tls.pem')) || !existsSync(at(dir, 'invitation.json'))) {
+    const hint = 'Run `concordat site enroll` with the invitation from the coordinator.';
+    throw new ConcordatError('ENROLL_KEYS_MISSING', `site "${keys.site}" has not enrolled yet`, { hint });
+  }
+  const tlsCertificatePem = readFileSync(at(dir, 'tls.pem'), 'utf8');
+  const invitation = parseInvitation(readFileSync(at(dir, 'invitation.json'), 'utf8'));
+  return {
+    ...keys,
+    tlsCertificatePem,
+    certificateEnds: new Date(new X509Certificate(tlsCertificatePem).validTo).toISOString(),
+    invitation,
+    consortiumPublicKey: fromHex(invitation.consortiumPublicKey, 32)!,
+  };
+}
+
+/**
+ * Sends the request through `send` (site-agent/rpc.ts requestEnrollment) and keeps what comes back. The certificate must
+ * be for this site's own key and from the authority of the invitation. Enrolling again replaces the certificate; the keys
+ * stay. Throws ENROLL_TOKEN_OTHER_SITE before anything is sent, ENROLL_REQUEST_INVALID for a strange certificate, and
+ * whatever `send` throws.
+ */
+export async function enrollSite(
+  dir: string,
+  invitation: Invitation,
+  send: (invitation: Invitation, request: EnrollmentRequest) => Promise<EnrollmentGrant>,
+): Promise<Enrolled> {
+  const keys = readSiteKeys(dir);
+  if (invitation.site !== keys.site)
+    throw new ConcordatError(
+      'ENROLL_TOKEN_OTHER_SITE',
+      `the invitation is for site "${invitation.site}", this folder belongs to "${keys.site}"`,
+    );
+  const unsigned = {
+    site: keys.site,
+    token: fromHex(invitation.token, 32)!,
+    csr: await requestFor(dir, keys),
+    signingPublicKey: keys.signingPublicKey,
+  };
+  const proof = ed25519Sign(keys.signingKey, enrollmentStatement(unsigned));
+  const { certificate } = await send(invitation, { ...unsigned, proof });
+  const parsed = new X509Certificate(certificate);
+  const own = createPublicKey(keys.tlsKeyPem).export({ format: 'der', type: 'spki' });
+  const authority = new X509Certificate(invitation.authority);
+  if (!parsed.publicKey.export({ format: 'der', type: 'spki' }).equals(own) || !parsed.verify(authority.publicKey))
+    throw new ConcordatError(
+      'ENROLL_REQUEST_INVALID',
+      'the certificate that came back is not for this key or not by this authority',
+    );
+  write(at(dir, 'tls.pem'), `${parsed.toString().trim()}\n`);
+  write(at(dir, 'invitation.json'), invitationText({ ...invitation, token: toHex(new Uint8Array(32)) }));
+  return readEnrolled(dir);
+}
+
+/** The PKCS#10 request, made once: repeating an enrollment whose answer was lost must repeat the same bytes. */
+async function requestFor(dir: string, keys: SiteKeys): Promise<Uint8Array> {
+  const file = at(dir, 'tls.csr');
+  if (!existsSync(file)) {
+    const der = x509.PemConverter.decodeFirst(keys.tlsKeyPem);
+    const spki = createPublicKey(keys.tlsKeyPem).export({ format: 'der', type: 'spki' });
+    const request = await x509.Pkcs10CertificateRequestGenerator.create(
+      {
+        name: [{ CN: [keys.site] }],
+        keys: {
+          privateKey: await webcrypto.subtle.importKey('pkcs8', der, ALGORITHM, false, ['sign']),
+          publicKey: await webcrypto.subtle.importKey('spki', new Uint8Array(spki), ALGORITHM, true, ['verify']),
+        },
+        signingAlgorithm: ALGORITHM,
+      },
+      webcrypto,
+    );
+    write(file, `${request.toString('pem')}\n`);
+  }
+  return new Uint8Array(x509.PemConverter.decodeFirst(readFileSync(file, 'utf8')));
+}
+
+/** Whole or not at all, flushed, for the owner only. */
+function write(file: string, content: string): void {
+  const made = `${file}.new`;
+  try {
+    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+    const handle = openSync(made, 'w', 0o600);
+    try {
+      writeSync(handle, content);
+      fsyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+    renameSync(made, file);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ConcordatError('STORE_UNWRITABLE', `${file} cannot be written: ${reason}`, { cause: error });
+  }
+}
