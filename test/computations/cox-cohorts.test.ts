@@ -9,7 +9,7 @@ import { fitsOfTable, frameOfTable, preparedViews, type TestTable } from '../sup
 
 const cox = { declaration: coxDeclaration, site: coxSite, coordinator: coxCoordinator };
 
-function fit(table: TestTable, options: Partial<CoxSpec>, holderOf?: (row: number) => string): ModelSummary {
+function fitted(table: TestTable, options: Partial<CoxSpec>, holderOf?: (row: number) => string): ModelSummary {
   const frame = frameOfTable(table);
   const fits = fitsOfTable(frame);
   const { views, results } = preparedViews(table, frame, fits, holderOf);
@@ -58,7 +58,7 @@ describe.skipIf(brca === null)('Fed-TCGA-BRCA, train split, against coxph of sur
         const want = reference.map((row) => Number(row[column]));
         const pooled = kind === 'ridge';
         const options = { lambda: theta, penaltyScale: 'sum', strata: pooled ? 'none' : 'stratified' } as const;
-        const summary = fit(table, options, pooled ? () => 'all' : undefined);
+        const summary = fitted(table, options, pooled ? () => 'all' : undefined);
         const got = summary.coefficients.map(({ value }, j) => value * sd[j]!);
         expect(summary.converged).toBe(true);
         expectClose(got, want, { abs: 1e-6, rel: 0, source: column });
@@ -66,7 +66,7 @@ describe.skipIf(brca === null)('Fed-TCGA-BRCA, train split, against coxph of sur
 
   for (const ties of ['efron', 'breslow'] as const)
     it(`unpenalised, ${ties}, one holder: identified finite coefficients, aliased and infinite ones named`, () => {
-      const summary = fit(table, { ties, strata: 'none' }, () => 'all');
+      const summary = fitted(table, { ties, strata: 'none' }, () => 'all');
       const want = reference.map((row) => Number(row[`unpenalised_${ties}`]));
       const named = (status: string) =>
         summary.coefficients.filter((entry) => entry.status === status).map(({ feature }) => feature);
@@ -137,7 +137,7 @@ describe.skipIf(lihc === null)('TCGA-LIHC (real HCC, six sites) against coxph of
           const table = tableOf(endpoint);
           expect([table.site.length, table.event!.reduce((sum, e) => sum + e, 0)]).toEqual([want.n, want.events]);
           const pooled = kind === 'pooled';
-          const summary = fit(
+          const summary = fitted(
             table,
             { ties, strata: pooled ? 'none' : 'stratified' },
             pooled ? () => 'all' : undefined,

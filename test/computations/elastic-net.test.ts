@@ -1,14 +1,16 @@
 import { describe, expect, it } from 'vitest';
+import type { SiteView } from '../../shared/cohort.site.js';
 import { coxCoordinator } from '../../shared/computations/cox/advance.coordinator.js';
 import { coxSite } from '../../shared/computations/cox/contribute.site.js';
 import { coxDeclaration } from '../../shared/computations/cox/declaration.js';
+import type { NetBroadcast } from '../../shared/computations/elastic-net/broadcast.js';
 import { solvePenalizedQuadratic } from '../../shared/computations/elastic-net/quadratic.js';
 import type { CoxSpec, Frame, LogisticSpec, ModelResult } from '../../shared/computations/frame.js';
 import { logisticCoordinator } from '../../shared/computations/logistic/advance.coordinator.js';
 import { logisticSite } from '../../shared/computations/logistic/contribute.site.js';
 import { logisticDeclaration } from '../../shared/computations/logistic/declaration.js';
 import { runInMemory } from '../../shared/computations/run-in-memory.js';
-import { encodeDocument } from '../../shared/document.js';
+import { decodeDocument, encodeDocument } from '../../shared/document.js';
 import type { Fit } from '../../shared/fits.js';
 import { seededRandom } from '../../shared/rng.js';
 import { expectClose } from '../support/reference.js';
@@ -48,13 +50,34 @@ function run(
   options: Options = {},
   arrange: { holderOf?: (row: number) => string; reverse?: boolean } = {},
 ): { result: ModelResult; rounds: number } {
-  const { y, time, event, ...rest } = table;
-  const own: TestTable = model === 'logistic' ? { ...rest, y } : { ...rest, time, event };
+  const own = ownColumns(model, table);
   const frame = options.frame ?? frameOfTable(own);
   const fits = options.fits ?? fitsOfTable(frame);
   const { views, results } = preparedViews(own, frame, fits, arrange.holderOf);
   if (arrange.reverse === true) views.reverse();
-  const spec: LogisticSpec & CoxSpec = {
+  const spec = specOf(model, frame, fits, options);
+  if (model === 'cox')
+    return runInMemory(
+      { declaration: coxDeclaration, site: coxSite, coordinator: coxCoordinator },
+      spec,
+      views,
+      results,
+    );
+  return runInMemory(
+    { declaration: logisticDeclaration, site: logisticSite, coordinator: logisticCoordinator },
+    spec,
+    views,
+    results,
+  );
+}
+
+function specOf(
+  model: 'logistic' | 'cox',
+  frame: Frame,
+  fits: readonly Fit[],
+  options: Options,
+): LogisticSpec & CoxSpec {
+  return {
     model,
     covariates: true,
     alpha: 1,
@@ -71,19 +94,11 @@ function run(
     frame,
     fits,
   };
-  if (model === 'cox')
-    return runInMemory(
-      { declaration: coxDeclaration, site: coxSite, coordinator: coxCoordinator },
-      spec,
-      views,
-      results,
-    );
-  return runInMemory(
-    { declaration: logisticDeclaration, site: logisticSite, coordinator: logisticCoordinator },
-    spec,
-    views,
-    results,
-  );
+}
+
+/** The columns of the table that the model looks at. */
+function ownColumns(model: 'logistic' | 'cox', { y, time, event, ...rest }: ReturnType<typeof simulated>): TestTable {
+  return model === 'logistic' ? { ...rest, y } : { ...rest, time, event };
 }
 
 describe('penalised quadratic', () => {
@@ -276,6 +291,32 @@ describe('properties of both', () => {
       expect(everyone.summaries['none:all']!.coefficients).not.toEqual(
         run(model, table, { ...options, fits: outers[0]! }).result.summaries['none:all']!.coefficients,
       );
+    });
+
+    it(`${model}: what travels is the same after encoding, and a held-out site is not even asked for its features`, () => {
+      const fits = outers[1]!;
+      const halves =
+        model === 'cox'
+          ? { declaration: coxDeclaration, site: coxSite, coordinator: coxCoordinator }
+          : { declaration: logisticDeclaration, site: logisticSite, coordinator: logisticCoordinator };
+      const direct = run(model, table, { ...options, fits });
+      const { views, results } = preparedViews(ownColumns(model, table), frame, fits);
+      const heldOut = views.find((view) => view.cohort.holder === 'alder')!;
+      const guarded = views.map((view) =>
+        view === heldOut
+          ? { ...view, harmonized: () => expect.fail('a held-out site was asked for its features') }
+          : view,
+      );
+      const travelling = {
+        ...halves,
+        site: {
+          name: model,
+          contribute: (spec: LogisticSpec & CoxSpec, broadcast: NetBroadcast, view: SiteView) =>
+            halves.site.contribute(spec, decodeDocument(encodeDocument(broadcast)) as NetBroadcast, view),
+        },
+      };
+      const { result } = runInMemory(travelling, specOf(model, frame, fits, options), guarded, results);
+      expect(Buffer.from(encodeDocument(result)).equals(Buffer.from(encodeDocument(direct.result)))).toBe(true);
     });
 
     it(`${model}: a predictor that does not vary and a copy of another are aliased, and penalised fits leave them out`, () => {

@@ -4,6 +4,7 @@ import type { Fit } from '../../fits.js';
 import type { SiteHalf } from '../computation.js';
 import { designOf } from '../design.site.js';
 import { type NetBroadcast, netTensor } from '../elastic-net/broadcast.js';
+import { trainsHere } from '../elastic-net/rows.site.js';
 import type { CoxSpec } from '../frame.js';
 import { partialLikelihood, type RiskOrder, riskOrder, saturatedLogLikelihood } from './partial-likelihood.site.js';
 
@@ -20,6 +21,7 @@ export const coxSite: SiteHalf<CoxSpec, NetBroadcast> = {
     const contribution = new Map<string, Float64Array>();
     for (const index of broadcast.counts) {
       const fit = spec.fits[index]!;
+      if (!trainsHere(view, fit)) continue;
       const order = orderOf(spec, view, fit);
       const events = order.rows.reduce((sum, row) => sum + event[row]!, 0);
       contribution.set(netTensor.counts(fit), Float64Array.of(order.rows.length, events));
@@ -27,6 +29,7 @@ export const coxSite: SiteHalf<CoxSpec, NetBroadcast> = {
     }
     for (const point of broadcast.points) {
       const fit = spec.fits[point.fit]!;
+      if (!trainsHere(view, fit)) continue;
       const { z, p } = designOf(view, fit, spec.covariates);
       const eta = linearPredictor(z, p, view.cohort.n, point.columns, point.beta);
       const order = orderOf(spec, view, fit);
@@ -39,6 +42,7 @@ export const coxSite: SiteHalf<CoxSpec, NetBroadcast> = {
     }
     for (const point of broadcast.heldOut) {
       const fit = spec.fits[point.fit]!;
+      if (!trainsHere(view, { ...fit, id: `${fit.id}:with-held-out`, inner: null })) continue;
       const { z, p } = designOf(view, fit, spec.covariates);
       const order = orderOf(spec, view, { ...fit, inner: null });
       const columns = Int32Array.from({ length: p }, (_, j) => j);

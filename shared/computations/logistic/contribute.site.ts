@@ -4,6 +4,7 @@ import { packedIndex, packedSize } from '../../linalg.js';
 import type { SiteHalf } from '../computation.js';
 import { type Design, designOf } from '../design.site.js';
 import { type HeldOutPoint, type NetBroadcast, type NetPoint, netTensor } from '../elastic-net/broadcast.js';
+import { trainsHere } from '../elastic-net/rows.site.js';
 import type { LogisticSpec } from '../frame.js';
 
 /** glmnet bounds probabilities to [1e-5, 1 - 1e-5] before it takes a held-out deviance; this is the bound as a logit. */
@@ -16,16 +17,19 @@ export const logisticSite: SiteHalf<LogisticSpec, NetBroadcast> = {
     const contribution = new Map<string, Float64Array>();
     for (const index of broadcast.counts) {
       const fit = spec.fits[index]!;
+      if (!trainsHere(view, fit)) continue;
       contribution.set(netTensor.counts(fit), countsOf(rowsOfFit(view.cohort, fit), y));
     }
     for (const point of broadcast.points) {
       const fit = spec.fits[point.fit]!;
+      if (!trainsHere(view, fit)) continue;
       const { score, information } = derivatives(designOf(view, fit, spec.covariates), y, point);
       contribution.set(netTensor.score(fit, point.slot), score);
       contribution.set(netTensor.hessian(fit, point.slot), information);
     }
     for (const point of broadcast.heldOut) {
       const fit = spec.fits[point.fit]!;
+      if (!trainsHere(view, { ...fit, id: `${fit.id}:with-held-out`, inner: null })) continue;
       const all = rowsOfFit(view.cohort, { ...fit, inner: null });
       const design = designOf(view, fit, spec.covariates);
       contribution.set(netTensor.heldOut(fit), heldOutDeviance(design, all, y, point));
