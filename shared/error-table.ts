@@ -387,6 +387,18 @@ export const ERROR_TABLE = {
     exit: 4,
     hint: 'The data named by this hash is not stored here; it may have been discarded after its attempt closed.',
   },
+  WIRE_VERSION_MISMATCH: {
+    fault: 'user',
+    grpc: 'FAILED_PRECONDITION',
+    exit: 4,
+    hint: 'Coordinator and site speak different versions of the protocol. Bring both to the same version of Concordat.',
+  },
+  WIRE_REFUSED: {
+    fault: 'coordinator',
+    grpc: 'PERMISSION_DENIED',
+    exit: 3,
+    hint: 'The other side does not allow this transfer or request now; its log says why.',
+  },
   WIRE_FIELD_MISSING: {
     fault: 'stranger',
     grpc: 'INVALID_ARGUMENT',
@@ -466,4 +478,5 @@ export const ERROR_TABLE = {
   STUDY_EXISTS: { fault: 'user', grpc: 'ALREADY_EXISTS', exit: 3, hint: 'See how it stands with `concordat study status`. To run it again, change its name or seed: it then has a new hash.' },
   STUDY_SITES_UNKNOWN: { fault: 'user', grpc: 'FAILED_PRECONDITION', exit: 3, hint: 'Let the sites enroll, then have the consortium sign the roster: `concordat consortium sign-roster`.' },
   POLICY_DECLARATION_MISMATCH: { fault: 'coordinator', grpc: 'PERMISSION_DENIED', exit: 3, hint: 'The coordinator announced other tensors than the approved study makes at this site. Check that both run neighbouring versions; if they do, tell the consortium.' },
+  SITE_ALREADY_DECIDED: { fault: 'user', grpc: 'FAILED_PRECONDITION', exit: 3, hint: 'A decision is signed and final. See `concordat site studies`; to stop a running study ask the consortium to abort it.' },
 } as const satisfies Record<string, ErrorEntry>;

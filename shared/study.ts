@@ -24,7 +24,7 @@ const survivalEndpoint = z.strictObject({
   horizon: z.number().positive().optional().describe('Time at which absolute risk is wanted, in `unit`.'),
 });
 const covariate = z.strictObject({
-  column,
+  column: column.describe('Column name in study terms.'),
   levels: z
     .array(z.string())
     .min(2)
@@ -52,7 +52,7 @@ const logisticModel = z.strictObject({
 });
 const coxModel = z.strictObject({
   type: z.literal('cox'),
-  name: name.optional(),
+  name: name.optional().describe('Name in results; by default the type.'),
   ties: z.enum(['efron', 'breslow']).default('efron').describe('Handling of tied event times.'),
   strata: z
     .string()
@@ -60,38 +60,38 @@ const coxModel = z.strictObject({
     .describe(
       '`site` (no event time leaves), a column name, or `none`: unstratified exact risk sets are disclosive and run in simulate only.',
     ),
-  alpha: z.number().min(0).max(1).default(1),
+  alpha: z.number().min(0).max(1).default(1).describe('Elastic-net mixing: 1 lasso, 0 ridge (glmnet).'),
   lambda: z
     .union([z.number().min(0), z.literal('cv')])
     .default(0)
     .describe('Penalty on the mean log partial likelihood (glmnet); `cv`; 0 = none.'),
-  rule: z.enum(['min', '1se']).default('1se'),
-  nlambda: z.int().min(2).max(200).default(30),
-  lambdaMinRatio: z.number().gt(0).lt(1).default(0.02),
-  standardize: z.boolean().default(true),
+  rule: z.enum(['min', '1se']).default('1se').describe('Which lambda cross-validation takes.'),
+  nlambda: z.int().min(2).max(200).default(30).describe('Length of the lambda path.'),
+  lambdaMinRatio: z.number().gt(0).lt(1).default(0.02).describe('Smallest over largest lambda of the path.'),
+  standardize: z.boolean().default(true).describe('Penalise coefficients of predictors scaled to unit variance (1/n).'),
   penaltyScale: z
     .enum(['mean', 'sum'])
     .default('mean')
     .describe('`mean`: -loglik/n + lambda*P (glmnet). `sum`: -loglik + lambda*P (ridge(theta) of survival::coxph).'),
-  covariates: z.boolean().default(true),
+  covariates: z.boolean().default(true).describe('Clinical covariates enter the model beside the features.'),
 });
 const mlpModel = z.strictObject({
   type: z.literal('mlp'),
-  name: name.optional(),
+  name: name.optional().describe('Name in results; by default the type.'),
   hidden: z.array(z.int().min(1).max(512)).min(1).max(4).default([8]).describe('Units of each hidden layer.'),
-  activation: z.enum(['tanh', 'relu']).default('tanh'),
-  learningRate: z.number().positive().default(0.05),
-  momentum: z.number().min(0).lt(1).default(0.9),
+  activation: z.enum(['tanh', 'relu']).default('tanh').describe('Activation of the hidden layers.'),
+  learningRate: z.number().positive().default(0.05).describe('Step of SGD.'),
+  momentum: z.number().min(0).lt(1).default(0.9).describe('Momentum of SGD, started afresh in every round.'),
   l2: z
     .number()
     .min(0)
     .default(0.001)
     .describe('Weight decay in the loss: l2/2 * sum of squared weights, biases free.'),
-  batchSize: z.int().min(1).default(16),
+  batchSize: z.int().min(1).default(16).describe('Patients of a mini-batch.'),
   localEpochs: z.int().min(1).max(100).default(1).describe('Epochs of SGD at each site in a round (FedAvg E).'),
-  maxRounds: z.int().min(1).max(2000).default(40),
+  maxRounds: z.int().min(1).max(2000).default(40).describe('Most rounds of averaging.'),
   patience: z.int().min(1).default(8).describe('Rounds without a better held-back loss before stopping.'),
-  covariates: z.boolean().default(true),
+  covariates: z.boolean().default(true).describe('Clinical covariates enter the model beside the features.'),
 });
 export const modelSchema = z.discriminatedUnion('type', [logisticModel, coxModel, mlpModel]);
 
@@ -100,14 +100,18 @@ export const studySchema = z.strictObject({
   name: name.describe('Short name of the study.'),
   title: z.string().max(300).optional().describe('One line in plain words, shown before a site approves.'),
   cohort: z.strictObject({
-    endpoint: z.discriminatedUnion('type', [binaryEndpoint, survivalEndpoint]),
+    endpoint: z.discriminatedUnion('type', [binaryEndpoint, survivalEndpoint]).describe('What is predicted.'),
     features: z
       .array(column)
       .min(1)
       .describe('Feature columns; `*` matches any characters. Patterns are replaced by names before approval.'),
     covariates: z.array(covariate).default([]).describe('Clinical covariates.'),
     split: z
-      .strictObject({ column, train: z.string(), test: z.string() })
+      .strictObject({
+        column: column.describe('Column that says which part a case belongs to.'),
+        train: z.string().describe('Its value for training cases.'),
+        test: z.string().describe('Its value for test cases.'),
+      })
       .optional()
       .describe('For tables that bring a train/test split.'),
     fold: column
@@ -121,7 +125,10 @@ export const studySchema = z.strictObject({
   }),
   harmonization: z
     .strictObject({
-      method: z.enum(['none', 'zscore', 'combat']).default('none'),
+      method: z
+        .enum(['none', 'zscore', 'combat'])
+        .default('none')
+        .describe('Removal of scanner effects: per-site z-scores, or ComBat without site blocks.'),
       mode: z
         .enum(['reference', 'converged'])
         .default('converged')
@@ -148,13 +155,19 @@ export const studySchema = z.strictObject({
         .max(20)
         .default(5)
         .describe('Inner folds within every site, for lambda and thresholds; 0 = none.'),
-      leaveOneSiteOut: z.boolean().default(false),
+      leaveOneSiteOut: z
+        .boolean()
+        .default(false)
+        .describe('Every training site is left out once, with everything re-fitted; needs privacy.showAggregate.'),
       leaveOut: z
         .array(z.array(siteName).min(1))
         .default([])
         .describe('Groups of training sites to leave out together.'),
       perSite: z.boolean().default(true).describe('Metrics of each site are visible to the coordinator.'),
-      threshold: z.union([z.literal('youden'), z.number().gt(0).lt(1)]).default('youden'),
+      threshold: z
+        .union([z.literal('youden'), z.number().gt(0).lt(1)])
+        .default('youden')
+        .describe('Threshold of sensitivity and specificity, fixed from out-of-fold training predictions.'),
       arms: z
         .array(z.enum(['none', 'zscore', 'combat']))
         .default([])
@@ -163,14 +176,14 @@ export const studySchema = z.strictObject({
     .prefault({}),
   privacy: z
     .strictObject({
-      secureAggregation: z.boolean().default(true),
+      secureAggregation: z.boolean().default(true).describe('Contributions are masked; only totals can be read.'),
       coordinator: z
         .enum(['malicious', 'curious'])
         .default('malicious')
         .describe('`curious` saves one exchange and trusts the coordinator to follow the protocol.'),
       minimumCount: z.int().min(1).default(5).describe('Counts below it are suppressed.'),
       minimumCohort: z.int().min(1).default(10).describe('A site with fewer cases sits out.'),
-      minSites: z.int().min(2).default(3),
+      minSites: z.int().min(2).default(3).describe('Totals over fewer sites count as showing a site.'),
       showAggregate: z
         .array(siteName)
         .default([])
@@ -178,12 +191,21 @@ export const studySchema = z.strictObject({
     })
     .prefault({}),
   acceptance: z
-    .array(z.strictObject({ metric: z.string(), where: z.enum(['external', 'leaveOneSiteOut']), minimum: z.number() }))
+    .array(
+      z.strictObject({
+        metric: z.string().describe('Metric as result.json names it, for example `auc`.'),
+        where: z.enum(['external', 'leaveOneSiteOut']).describe('Which validation it is read from.'),
+        minimum: z.number().describe('Smallest acceptable value.'),
+      }),
+    )
     .default([])
     .describe('Criteria that the validated model must meet before ratification.'),
-  onMissingSite: z.enum(['wait', 'continue']).default('wait'),
+  onMissingSite: z
+    .enum(['wait', 'continue'])
+    .default('wait')
+    .describe('A site that goes missing: wait for it, or go on without it where the guard permits.'),
   quorum: z.int().min(1).optional().describe('Ratifications needed; by default all training sites.'),
-  seed: z.int().min(0).default(1),
+  seed: z.int().min(0).default(1).describe('Seed of folds, calibration subsets and training.'),
 });
 
 export type Study = z.output<typeof studySchema>;

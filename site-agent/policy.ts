@@ -117,6 +117,14 @@ export function evaluateStudy(
   return reasons.length === 0 ? { allowed: true } : { allowed: false, reasons };
 }
 
+/** @throws ConcordatError POLICY_STUDY_REFUSED with every reason as a problem. */
+export function requireAllowed(decision: PolicyDecision, studyName: string): void {
+  if (decision.allowed) return;
+  throw new ConcordatError('POLICY_STUDY_REFUSED', `this site's policy does not allow study "${studyName}"`, {
+    problems: decision.reasons.map((message) => ({ message })),
+  });
+}
+
 /** Why this tensor may not be visible for this site alone, or null. */
 export function visibilityRefusal(
   policy: Policy,
