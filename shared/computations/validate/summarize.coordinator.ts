@@ -1,17 +1,14 @@
 import type { Calibration } from '../../metrics/calibration.js';
-import { type Estimate, waldInterval, wilsonInterval } from '../../metrics/intervals.js';
+import { waldInterval, wilsonInterval } from '../../metrics/intervals.js';
 import { concordanceOf } from '../../metrics/pairs.js';
-import type { Frame, ValidateSpec } from '../frame.js';
+import type { ValidateSpec } from '../frame.js';
 import {
-  BINARY_METRICS,
-  CLASS_MINIMUM,
   CONFUSION_ENTRIES,
   FLAG,
   type Group,
   groupsOf,
   PAIR_ENTRIES,
   poolsCalibration,
-  SURVIVAL_METRICS,
   sendsSites,
   sendsSums,
   siteTensorName,
@@ -19,6 +16,7 @@ import {
   type Unit,
 } from './declaration.js';
 import type { Metric, Metrics, Threshold, ValidateResult, ValidationFold } from './result.js';
+import { type Note, REASON, siteMetrics } from './site-metrics.js';
 
 /** Everything the rounds of `validate` gave: totals of the evaluation, and the pooled calibrations that converged. */
 export interface Collected {
@@ -28,20 +26,6 @@ export interface Collected {
   /** tensorName('calibration', ...) -> coefficients, or null where they do not exist. */
   readonly calibrations: ReadonlyMap<string, Calibration | null>;
   readonly notes: readonly string[];
-}
-
-const REASON: Readonly<Record<number, string>> = {
-  [FLAG.absent]: 'the site took no part in validation',
-  [FLAG.fewOfClass]: `not estimable: fewer than ${CLASS_MINIMUM} patients of a class`,
-  [FLAG.perfect]: 'not estimable: 0 or 1, so it has no standard error; listed, not averaged',
-  [FLAG.empty]: 'no patient to evaluate',
-  [FLAG.noCalibration]: 'does not exist: the scores are constant or separate the classes',
-  [FLAG.noPairs]: 'not estimable: no two patients can be ordered',
-};
-
-interface Note {
-  readonly path: string;
-  readonly reason: string;
 }
 
 export function summarize(spec: ValidateSpec, collected: Collected): ValidateResult {
@@ -81,39 +65,6 @@ function foldOf(
     sites,
     pooled: pooledMetrics(spec, unit, group, sites, collected, `${path}/pooled`, notes),
   };
-}
-
-function siteMetrics(frame: Frame, tensor: Float64Array | undefined, path: string, notes: Note[]): Metrics {
-  const names: readonly string[] = frame.endpoint.type === 'binary' ? BINARY_METRICS : SURVIVAL_METRICS;
-  const read = (name: string) => {
-    const at = names.indexOf(name);
-    return { value: tensor?.[2 * at] ?? 0, flag: tensor?.[2 * at + 1] ?? FLAG.absent };
-  };
-  const metrics: Record<string, Metric> = {};
-  const set = (name: string, make: (value: number) => Metric) => {
-    const { value, flag } = read(name);
-    if (flag === FLAG.ok) metrics[name] = make(value);
-    else if (flag === FLAG.suppressed) metrics[name] = { suppressed: true };
-    else {
-      metrics[name] = null;
-      notes.push({ path: `${path}/${name}`, reason: REASON[flag] ?? `undefined (${flag})` });
-    }
-  };
-  set('n', (value) => ({ value }));
-  set('events', (value) => ({ value }));
-  if (frame.endpoint.type === 'survival') {
-    set('cIndex', (value) => waldInterval(value, Math.sqrt(read('cIndexVariance').value), 0, 1));
-    return metrics;
-  }
-  set('auc', (value) => waldInterval(value, Math.sqrt(read('aucVariance').value), 0, 1));
-  set('calibrationIntercept', (value) => waldInterval(value, read('calibrationInterceptSe').value));
-  set('calibrationSlope', (value) => waldInterval(value, read('calibrationSlopeSe').value));
-  set('brier', (value) => ({ value }));
-  const events = read('events').value;
-  const rate = (share: number, of: number): Estimate => wilsonInterval(Math.round(share * of), of);
-  set('sensitivity', (value) => rate(value, events));
-  set('specificity', (value) => rate(value, read('n').value - events));
-  return metrics;
 }
 
 function pooledMetrics(
