@@ -201,6 +201,18 @@ export interface ModelSummary {
   readonly interceptSe?: number | null;
   /** With keepPath, unpenalised: covariance of (intercept, if any, and) coefficients on the original scale, row-major. */
   readonly covariance?: Float64Array;
+  /**
+   * Cox with a declared horizon: cumulative baseline hazard of a score of 0 (standardized scale), so that
+   * risk = 1 - exp(-hazardAtHorizon * exp(score)). Null where nobody is followed that long.
+   */
+  readonly baseline?: {
+    readonly horizon: number;
+    readonly unit: string;
+    readonly hazardAtHorizon: number;
+    /** Ends of the grid's intervals, and the cumulative hazard there. */
+    readonly times: Float64Array;
+    readonly cumulativeHazard: Float64Array;
+  } | null;
   readonly coefficients: readonly {
     readonly feature: string;
     readonly value: number;

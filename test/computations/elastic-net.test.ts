@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { SiteView } from '../../shared/cohort.site.js';
+import type { CoordinatorHalf, Declaration, SiteHalf } from '../../shared/computations/computation.js';
 import { coxCoordinator } from '../../shared/computations/cox/advance.coordinator.js';
 import { coxSite } from '../../shared/computations/cox/contribute.site.js';
 import { coxDeclaration } from '../../shared/computations/cox/declaration.js';
-import type { NetBroadcast } from '../../shared/computations/elastic-net/broadcast.js';
+
 import { solvePenalizedQuadratic } from '../../shared/computations/elastic-net/quadratic.js';
 import type { CoxSpec, Frame, LogisticSpec, ModelResult } from '../../shared/computations/frame.js';
 import { logisticCoordinator } from '../../shared/computations/logistic/advance.coordinator.js';
@@ -42,6 +42,20 @@ function simulated(n: number, p: number, seed: number): TestTable & { y: number[
   };
 }
 
+const cox = { declaration: coxDeclaration, site: coxSite, coordinator: coxCoordinator };
+const logistic = { declaration: logisticDeclaration, site: logisticSite, coordinator: logisticCoordinator };
+
+/** The same halves with every broadcast encoded and decoded on its way to a site. */
+function travelling<Spec, Broadcast, State, Result>(halves: {
+  readonly declaration: Declaration<Spec, Broadcast>;
+  readonly site: SiteHalf<Spec, Broadcast>;
+  readonly coordinator: CoordinatorHalf<Spec, Broadcast, State, Result>;
+}): typeof halves {
+  const contribute: typeof halves.site.contribute = (spec, broadcast, view) =>
+    halves.site.contribute(spec, decodeDocument(encodeDocument(broadcast)) as Broadcast, view);
+  return { ...halves, site: { name: halves.site.name, contribute } };
+}
+
 type Options = Partial<LogisticSpec & CoxSpec> & { frame?: Frame; fits?: readonly Fit[] };
 
 function run(
@@ -56,19 +70,7 @@ function run(
   const { views, results } = preparedViews(own, frame, fits, arrange.holderOf);
   if (arrange.reverse === true) views.reverse();
   const spec = specOf(model, frame, fits, options);
-  if (model === 'cox')
-    return runInMemory(
-      { declaration: coxDeclaration, site: coxSite, coordinator: coxCoordinator },
-      spec,
-      views,
-      results,
-    );
-  return runInMemory(
-    { declaration: logisticDeclaration, site: logisticSite, coordinator: logisticCoordinator },
-    spec,
-    views,
-    results,
-  );
+  return model === 'cox' ? runInMemory(cox, spec, views, results) : runInMemory(logistic, spec, views, results);
 }
 
 function specOf(
@@ -120,7 +122,7 @@ describe('penalised quadratic', () => {
       );
       const l1 = Float64Array.from({ length: size }, (_, j) => (j === 0 && ridge > 0 ? 0 : 0.3 * random.uniform()));
       const l2 = new Float64Array(size).fill(ridge);
-      const x0 = draw(1).map((value) => (value > 0 ? value : 0));
+      const x0 = draw(1).map((value) => Math.max(value, 0));
       const x = solvePenalizedQuadratic({ size, q, c, x0, l1, l2 });
       for (let j = 0; j < size; j++) {
         let slope = c[j]! - l2[j]! * x[j]!;
@@ -218,6 +220,31 @@ describe('Cox regression', () => {
     }
   });
 
+  it('the baseline is deaths over hazard-weighted time at risk on the grid, rewritten patient by patient', () => {
+    const survival = { ...frameOfTable(table), endpoint: { type: 'survival', unit: 'days', horizon: 12 } } as const;
+    const summary = run('cox', table, { frame: survival }).result.summaries['none:all']!;
+    const baseline = summary.baseline!;
+    const { z, sd } = standardize(table.x);
+    const score = z.map((row) => row.reduce((sum, v, j) => sum + v * sd[j]! * summary.coefficients[j]!.value, 0));
+    const width = 12 / baseline.times.length;
+    let cumulative = 0;
+    for (const [g, end] of baseline.times.entries()) {
+      const start = end - width;
+      const inside = table.time.filter((t, i) => table.event[i] === 1 && t > start + 1e-9 && t <= end + 1e-9).length;
+      const exposure = table.time.reduce(
+        (sum, t, i) => sum + Math.exp(score[i]!) * Math.max(0, Math.min(t, end) - start),
+        0,
+      );
+      cumulative += (inside * width) / exposure;
+      expect(baseline.cumulativeHazard[g]!).toBeCloseTo(cumulative, 10);
+    }
+    expect(baseline.hazardAtHorizon).toBe(baseline.cumulativeHazard.at(-1));
+    const longer = { ...survival, endpoint: { ...survival.endpoint, horizon: 1e6 } };
+    const beyond = run('cox', table, { frame: longer }).result.summaries['none:all']!;
+    expect(beyond.baseline).toBeNull();
+    expect(beyond.notes.join()).toContain('nobody is followed to the horizon');
+  });
+
   it('neither linear predictors of hundreds nor a time shared by everyone overflow', () => {
     const huge = { ...table, x: table.x.map((row, i) => [row[0]! + (i % 2) * 1e4, ...row.slice(1)]) };
     const summary = run('cox', { ...huge, time: table.time.map(() => 7) }).result.summaries['none:all']!;
@@ -295,10 +322,6 @@ describe('properties of both', () => {
 
     it(`${model}: what travels is the same after encoding, and a held-out site is not even asked for its features`, () => {
       const fits = outers[1]!;
-      const halves =
-        model === 'cox'
-          ? { declaration: coxDeclaration, site: coxSite, coordinator: coxCoordinator }
-          : { declaration: logisticDeclaration, site: logisticSite, coordinator: logisticCoordinator };
       const direct = run(model, table, { ...options, fits });
       const { views, results } = preparedViews(ownColumns(model, table), frame, fits);
       const heldOut = views.find((view) => view.cohort.holder === 'alder')!;
@@ -307,15 +330,11 @@ describe('properties of both', () => {
           ? { ...view, harmonized: () => expect.fail('a held-out site was asked for its features') }
           : view,
       );
-      const travelling = {
-        ...halves,
-        site: {
-          name: model,
-          contribute: (spec: LogisticSpec & CoxSpec, broadcast: NetBroadcast, view: SiteView) =>
-            halves.site.contribute(spec, decodeDocument(encodeDocument(broadcast)) as NetBroadcast, view),
-        },
-      };
-      const { result } = runInMemory(travelling, specOf(model, frame, fits, options), guarded, results);
+      const spec = specOf(model, frame, fits, options);
+      const { result } =
+        model === 'cox'
+          ? runInMemory(travelling(cox), spec, guarded, results)
+          : runInMemory(travelling(logistic), spec, guarded, results);
       expect(Buffer.from(encodeDocument(result)).equals(Buffer.from(encodeDocument(direct.result)))).toBe(true);
     });
 

@@ -3,20 +3,23 @@ import { assert, ConcordatError } from '../../errors.js';
 import type { Fit } from '../../fits.js';
 import type { SiteHalf } from '../computation.js';
 import { designOf } from '../design.site.js';
-import { type NetBroadcast, netTensor } from '../elastic-net/broadcast.js';
+import { netTensor } from '../elastic-net/broadcast.js';
 import { trainsHere } from '../elastic-net/rows.site.js';
 import type { CoxSpec } from '../frame.js';
+import { baselineTensor } from './baseline.js';
+import { baselineSums } from './baseline.site.js';
+import type { CoxBroadcast } from './declaration.js';
 import { partialLikelihood, type RiskOrder, riskOrder, saturatedLogLikelihood } from './partial-likelihood.site.js';
 
 /**
  * Throws POLICY_RISK_SETS_POOLED where unstratified risk sets are asked of a holder that does not hold every site:
  * its own risk sets would not be those of the study, and the study's would give patients away.
  */
-export const coxSite: SiteHalf<CoxSpec, NetBroadcast> = {
+export const coxSite: SiteHalf<CoxSpec, CoxBroadcast> = {
   name: 'cox',
   contribute(spec, broadcast, view) {
     refuseSharedRiskSets(spec, view.cohort);
-    const { event } = survivalOutcome(view.cohort);
+    const { time, event } = survivalOutcome(view.cohort);
     const efron = spec.ties === 'efron';
     const contribution = new Map<string, Float64Array>();
     for (const index of broadcast.counts) {
@@ -51,6 +54,16 @@ export const coxSite: SiteHalf<CoxSpec, NetBroadcast> = {
         return partialLikelihood(order, event, z, p, eta, null, efron).logLikelihood;
       });
       contribution.set(netTensor.heldOut(fit), values);
+    }
+    const { endpoint } = spec.frame;
+    const horizon = endpoint.type === 'survival' ? endpoint.horizon : null;
+    for (const point of broadcast.baseline) {
+      const fit = spec.fits[point.fit]!;
+      if (horizon === null || !trainsHere(view, fit)) continue;
+      const { z, p, rows } = designOf(view, fit, spec.covariates);
+      const columns = Int32Array.from({ length: p }, (_, j) => j);
+      const eta = linearPredictor(z, p, view.cohort.n, columns, point.beta);
+      contribution.set(baselineTensor(spec, point), baselineSums(rows, time, event, eta, horizon, point.intervals));
     }
     return contribution;
   },
