@@ -2,3 +2,4 @@
 import { cpSync } from 'node:fs';
 
 cpSync('protos/concordat', 'dist/protos/concordat', { recursive: true });
+cpSync('protos/grpc', 'dist/protos/grpc', { recursive: true });

@@ -86,6 +86,30 @@ export const ERROR_TABLE = {
     exit: 5,
     hint: 'This is a defect in Concordat. Report it with the command and its output.',
   },
+  BUNDLE_UNREADABLE: {
+    fault: 'user',
+    grpc: 'INVALID_ARGUMENT',
+    exit: 2,
+    hint: 'Give the folder of a published bundle: it holds bundle.json and model.onnx. Fetch it again with `concordat model get`.',
+  },
+  BUNDLE_CHANGED: {
+    fault: 'user',
+    grpc: 'DATA_LOSS',
+    exit: 1,
+    hint: 'A file is not the one the sites signed. Do not use this copy; fetch the bundle again and run `concordat model verify`.',
+  },
+  BUNDLE_TABLE_INVALID: {
+    fault: 'user',
+    grpc: 'INVALID_ARGUMENT',
+    exit: 2,
+    hint: 'The table needs the columns that bundle.json lists under inputs, by the study\'s names, and an id column.',
+  },
+  BUNDLE_CALIBRATION_INVALID: {
+    fault: 'user',
+    grpc: 'INVALID_ARGUMENT',
+    exit: 2,
+    hint: 'Give the harmonization.json that this study wrote at the site for this bundle, or none for unharmonized scoring.',
+  },
   COHORT_BATCH_TOO_SMALL: {
     fault: 'site',
     grpc: 'FAILED_PRECONDITION',

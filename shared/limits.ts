@@ -27,11 +27,14 @@ export const LIMITS = {
   heartbeatIntervalMs: 5_000,
   /** Silence after which the coordinator closes a site's stream, and a site its own. */
   livenessTimeoutMs: 60_000,
+  /** HTTP/2 pings of an idle connection; an answer may take as long as a heartbeat may. */
   keepaliveTimeMs: 30_000,
-  keepaliveTimeoutMs: 20_000,
+  keepaliveTimeoutMs: 60_000,
   reconnectFirstMs: 250,
   reconnectMaxMs: 15_000,
   unaryDeadlineMs: 30_000,
+  /** Tries of one transfer, each going on where the last one ended, before the caller is told. */
+  transferTriesMax: 8,
   tokenLifetimeMs: 7 * 24 * 3_600_000,
   certificateLifetimeDays: 730,
   authorityLifetimeDays: 3650,

@@ -1,0 +1,126 @@
+import type grpc from '@grpc/grpc-js';
+import { ConcordatError } from '../shared/errors.js';
+import { LIMITS } from '../shared/limits.js';
+import { blobMissing, hashMismatch, sha256 } from '../shared/memory-stores.js';
+import type { CoordinatorHandlers } from '../shared/transport.js';
+import {
+  downloadChunk,
+  downloadRequest,
+  statRequest,
+  statResponse,
+  uploadChunk,
+  uploadReceipt,
+} from '../shared/wire/codecs.js';
+import type { Access } from './rpc-access.js';
+import { rpcError, unary } from './rpc-services.js';
+
+/** The Transfer service: blobs in chunks, each hashed, resumable both ways. */
+export function transferService(access: Access, handlers: CoordinatorHandlers): grpc.UntypedServiceImplementation {
+  const { blobs } = handlers;
+  return {
+    stat: unary((call) => {
+      const site = access.site(call);
+      const { sha256: hash } = statRequest.decode(call.request, 'StatRequest');
+      const size = blobs.blobSize(hash);
+      return statResponse.encode({ complete: size !== null, offset: size ?? blobs.partialSize(site, hash) });
+    }),
+
+    upload: (call: grpc.ServerReadableStream<unknown, unknown>, callback: grpc.sendUnaryData<unknown>) => {
+      let announced: { readonly site: string; readonly hash: string; readonly size: number } | undefined;
+      let finished = false;
+      const finish = (error: unknown, answer?: unknown) => {
+        if (finished) return;
+        finished = true;
+        if (error === null) callback(null, answer);
+        else callback(rpcError(error));
+      };
+      const guarded = (action: () => void) => {
+        try {
+          if (!finished) action();
+        } catch (error) {
+          finish(error);
+          // What still arrives is read and dropped, so that the sender gets to see the status.
+          call.resume();
+        }
+      };
+      call.on('data', (wire: unknown) =>
+        guarded(() => {
+          const chunk = uploadChunk.decode(wire, 'UploadChunk');
+          announced ??= opened(access.site(call), chunk.blobSha256, chunk.blobSize, handlers);
+          const { site, hash, size } = announced;
+          if (blobs.blobSize(hash) !== null) return;
+          if (chunk.data.length > LIMITS.transferChunkBytesMax || chunk.offset + chunk.data.length > size)
+            throw new ConcordatError('WIRE_SIZE_EXCEEDED', 'a chunk is larger than allowed or reaches beyond its blob');
+          if (sha256(chunk.data) !== chunk.sha256) throw hashMismatch(hash);
+          blobs.appendPartial(site, hash, chunk.offset, chunk.data);
+        }),
+      );
+      call.on('end', () =>
+        guarded(() => {
+          if (announced === undefined) throw new ConcordatError('WIRE_FIELD_MISSING', 'the transfer held no chunk');
+          const { site, hash, size } = announced;
+          if (blobs.blobSize(hash) === null) {
+            const arrived = blobs.partialSize(site, hash);
+            if (arrived < size)
+              throw new ConcordatError('WIRE_OFFSET_MISMATCH', `the transfer ended after ${arrived} of ${size} bytes`);
+            blobs.finishPartial(site, hash);
+          }
+          handlers.onBlobStored(site, hash, size);
+          finish(null, uploadReceipt.encode({ sha256: hash, size }));
+        }),
+      );
+      // A broken line: what has arrived stays for the next try.
+      call.on('error', () => {
+        finished = true;
+      });
+    },
+
+    download: (call: grpc.ServerWritableStream<unknown, unknown>) => {
+      sendBlob(call, access, handlers).catch((error: unknown) => call.emit('error', rpcError(error)));
+    },
+  };
+}
+
+function opened(site: string, hash: string | null, size: number | null, handlers: CoordinatorHandlers) {
+  if (hash === null || size === null)
+    throw new ConcordatError('WIRE_FIELD_MISSING', 'the first chunk does not name its blob and size');
+  if (size > LIMITS.blobBytesMax)
+    throw new ConcordatError('WIRE_SIZE_EXCEEDED', `a blob may have at most ${LIMITS.blobBytesMax} bytes`);
+  if (!handlers.mayUpload(site, hash, size))
+    throw new ConcordatError('WIRE_REFUSED', `the blob ${hash.slice(0, 12)}… is not expected from site "${site}"`);
+  return { site, hash, size };
+}
+
+async function sendBlob(
+  call: grpc.ServerWritableStream<unknown, unknown>,
+  access: Access,
+  handlers: CoordinatorHandlers,
+): Promise<void> {
+  const site = access.site(call);
+  const { sha256: hash, offset } = downloadRequest.decode(call.request, 'DownloadRequest');
+  const size = handlers.blobs.blobSize(hash);
+  // A blob that this site may not see is treated as one that is not there.
+  if (size === null || !handlers.mayDownload(site, hash)) throw blobMissing(hash);
+  if (offset > size) throw new ConcordatError('WIRE_OFFSET_MISMATCH', `the blob has ${size} bytes`);
+  let position = offset;
+  do {
+    const data = handlers.blobs.readBlob(hash, position, LIMITS.transferChunkBytes);
+    const blobSize = position === offset ? size : null;
+    const roomLeft = call.write(downloadChunk.encode({ blobSize, offset: position, data, sha256: sha256(data) }));
+    position += data.length;
+    if (!roomLeft) await drained(call);
+    if (call.cancelled || call.destroyed) return;
+  } while (position < size);
+  call.end();
+}
+
+/** Resolves when the stream takes more, or will never again. */
+function drained(call: grpc.ServerWritableStream<unknown, unknown>): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      for (const event of ['drain', 'close', 'cancelled', 'error']) call.off(event, done);
+      resolve();
+    };
+    for (const event of ['drain', 'close', 'cancelled', 'error']) call.on(event, done);
+  });
+}

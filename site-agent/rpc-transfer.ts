@@ -1,0 +1,118 @@
+import type grpc from '@grpc/grpc-js';
+import { ConcordatError } from '../shared/errors.js';
+import { LIMITS } from '../shared/limits.js';
+import { hashMismatch, offsetMismatch, sha256 } from '../shared/memory-stores.js';
+import {
+  downloadChunk,
+  downloadRequest,
+  statRequest,
+  statResponse,
+  uploadChunk,
+  uploadReceipt,
+} from '../shared/wire/codecs.js';
+import { isTransient } from '../shared/wire/status.js';
+import { callUnary, errorOf, type Stubs } from './rpc-channel.js';
+
+/** Waits before try number `n` (from 1); rejects when the connection is closed for good. */
+export type Pause = (tryNumber: number) => Promise<void>;
+
+/** Sends what the coordinator lacks of the blob, going on after a broken line; returns once it is durable there. */
+export async function uploadBlob(stubs: Stubs, bytes: Uint8Array, pause: Pause): Promise<string> {
+  if (bytes.length > LIMITS.blobBytesMax)
+    throw new ConcordatError('WIRE_SIZE_EXCEEDED', `a blob may have at most ${LIMITS.blobBytesMax} bytes`);
+  const hash = sha256(bytes);
+  await repeated(pause, async () => {
+    const stat = await callUnary(stubs.transfer.stat, stubs.transfer, statRequest.encode({ sha256: hash }) as object);
+    const { complete, offset } = statResponse.decode(stat, 'StatResponse');
+    if (complete) return;
+    const receipt = uploadReceipt.decode(
+      await sendFrom(stubs, bytes, hash, Math.min(offset, bytes.length)),
+      'UploadReceipt',
+    );
+    if (receipt.sha256 !== hash) throw hashMismatch(hash);
+  });
+  return hash;
+}
+
+/** Fetches a blob, going on after a broken line, and checks every chunk and the whole. */
+export async function downloadBlob(stubs: Stubs, hash: string, pause: Pause): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let arrived = 0;
+  let size = Number.POSITIVE_INFINITY;
+  await repeated(pause, async () => {
+    const call = stubs.transfer.download(downloadRequest.encode({ sha256: hash, offset: arrived }) as object);
+    try {
+      for await (const wire of call) {
+        const chunk = downloadChunk.decode(wire, 'DownloadChunk');
+        if (chunk.blobSize !== null) size = chunk.blobSize;
+        if (chunk.offset !== arrived) throw offsetMismatch(chunk.offset, arrived);
+        if (size > LIMITS.blobBytesMax || arrived + chunk.data.length > size)
+          throw new ConcordatError(
+            'WIRE_SIZE_EXCEEDED',
+            `the blob ${hash.slice(0, 12)}… is larger than announced or allowed`,
+          );
+        if (sha256(chunk.data) !== chunk.sha256) throw hashMismatch(hash);
+        parts.push(chunk.data);
+        arrived += chunk.data.length;
+      }
+    } catch (error) {
+      call.cancel();
+      throw error instanceof ConcordatError ? error : errorOf(error as grpc.ServiceError);
+    }
+    if (arrived !== size) throw offsetMismatch(arrived, size);
+  });
+  const whole = new Uint8Array(Buffer.concat(parts, arrived));
+  if (sha256(whole) !== hash) throw hashMismatch(hash);
+  return whole;
+}
+
+/** Tries again after what may pass; anything else, and the last failure, goes to the caller. */
+async function repeated(pause: Pause, action: () => Promise<void>): Promise<void> {
+  for (let tryNumber = 1; ; tryNumber++) {
+    try {
+      return await action();
+    } catch (error) {
+      if (!(error instanceof ConcordatError) || !isTransient(error) || tryNumber >= LIMITS.transferTriesMax)
+        throw error;
+    }
+    await pause(tryNumber);
+  }
+}
+
+function sendFrom(stubs: Stubs, bytes: Uint8Array, hash: string, start: number): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    let ended = false;
+    let offset = start;
+    const call = stubs.transfer.upload((error, answer) => {
+      ended = true;
+      if (error === null) resolve(answer);
+      else reject(errorOf(error));
+    });
+    const pump = () => {
+      while (!ended) {
+        const data = bytes.subarray(offset, offset + LIMITS.transferChunkBytes);
+        const first = offset === start;
+        const wire = uploadChunk.encode({
+          blobSha256: first ? hash : null,
+          blobSize: first ? bytes.length : null,
+          offset,
+          data,
+          sha256: sha256(data),
+        });
+        offset += data.length;
+        const roomLeft = call.write(wire);
+        if (offset >= bytes.length) {
+          call.end();
+          return;
+        }
+        if (!roomLeft) {
+          call.once('drain', pump);
+          return;
+        }
+      }
+    };
+    // The status comes through the callback; a stream without a listener would bring the process down.
+    call.on('error', () => undefined);
+    pump();
+  });
+}

@@ -1,0 +1,207 @@
+import type grpc from '@grpc/grpc-js';
+import type { EnrollmentGrant, EnrollmentRequest, Invitation } from '../shared/enrollment.js';
+import { ConcordatError } from '../shared/errors.js';
+import { LIMITS } from '../shared/limits.js';
+import type { SiteEvents, SiteLink } from '../shared/transport.js';
+import { bundleDetail, bundleList, bundleQuery, enrollRequest, enrollResponse } from '../shared/wire/codecs.js';
+import { decodeCoordinatorFrame } from '../shared/wire/decode.js';
+import { encodeSiteFrame } from '../shared/wire/encode.js';
+import { type FromSite, PROTOCOL_VERSION, type Welcome } from '../shared/wire/types.js';
+import { type ChannelOptions, callUnary, errorOf, openStubs, type Stubs } from './rpc-channel.js';
+import { downloadBlob, uploadBlob } from './rpc-transfer.js';
+
+export interface ConnectionOptions extends ChannelOptions {
+  readonly site: string;
+  readonly certificate: { readonly certificatePem: string; readonly privateKeyPem: string };
+  readonly programVersion: string;
+  readonly events: SiteEvents;
+  /** Uniform on [0, 1): spreads the reconnects of many sites. */
+  readonly random: () => number;
+  readonly livenessTimeoutMs?: number;
+  readonly reconnectFirstMs?: number;
+  readonly reconnectMaxMs?: number;
+}
+
+/** Sends an enrollment request without a client certificate; the server is checked against the invitation's authority. */
+export async function requestEnrollment(invitation: Invitation, request: EnrollmentRequest): Promise<EnrollmentGrant> {
+  const { stubs, close } = openStubs({ address: invitation.coordinator, authorityPem: invitation.authority });
+  try {
+    const answer = await callUnary(stubs.enrollment.enroll, stubs.enrollment, enrollRequest.encode(request) as object);
+    return enrollResponse.decode(answer, 'EnrollResponse');
+  } finally {
+    close();
+  }
+}
+
+/** Opens the control stream and keeps opening it until `close`; the site only ever dials out. */
+export function connectToCoordinator(options: ConnectionOptions): SiteLink {
+  return new Connection(options);
+}
+
+class Connection implements SiteLink {
+  private readonly stubs: Stubs;
+  private readonly closeChannel: () => void;
+  private readonly livenessTimeoutMs: number;
+  private stream: grpc.ClientDuplexStream<unknown, unknown> | null = null;
+  private welcome: Welcome | null = null;
+  private failures = 0;
+  private heardMs = 0;
+  private sequence = 0;
+  private closed = false;
+  private heartbeat: NodeJS.Timeout | undefined;
+  private reconnect: NodeJS.Timeout | undefined;
+  /** Pauses between tries that are under way, to end them on `close`. */
+  private readonly pauses = new Set<() => void>();
+
+  constructor(private readonly options: ConnectionOptions) {
+    const { stubs, close } = openStubs(options);
+    this.stubs = stubs;
+    this.closeChannel = close;
+    this.livenessTimeoutMs = options.livenessTimeoutMs ?? LIMITS.livenessTimeoutMs;
+    this.open();
+  }
+
+  get connected(): boolean {
+    return this.welcome !== null;
+  }
+
+  send(message: FromSite): boolean {
+    if (this.stream === null || this.welcome === null) return false;
+    this.stream.write(encodeSiteFrame(message));
+    return true;
+  }
+
+  upload(bytes: Uint8Array): Promise<string> {
+    return uploadBlob(this.stubs, bytes, (tryNumber) => this.pause(tryNumber));
+  }
+
+  download(hash: string): Promise<Uint8Array> {
+    return downloadBlob(this.stubs, hash, (tryNumber) => this.pause(tryNumber));
+  }
+
+  async listBundles() {
+    const { registry } = this.stubs;
+    return bundleList.decode(await callUnary(registry.listBundles, registry, {}), 'ListBundlesResponse').bundles;
+  }
+
+  async getBundle(query: Parameters<SiteLink['getBundle']>[0]) {
+    const { registry } = this.stubs;
+    const request = bundleQuery.encode(query) as object;
+    return bundleDetail.decode(await callUnary(registry.getBundle, registry, request), 'GetBundleResponse');
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    clearTimeout(this.reconnect);
+    clearInterval(this.heartbeat);
+    for (const end of this.pauses) end();
+    const stream = this.stream;
+    this.stream = null;
+    this.welcome = null;
+    if (stream !== null) {
+      // A clean end lets the coordinator know at once; it answers with the end of its half.
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, 500);
+        stream.once('status', () => {
+          clearTimeout(timer);
+          resolve();
+        });
+        stream.on('data', () => undefined);
+        stream.end();
+      });
+      stream.cancel();
+    }
+    this.closeChannel();
+  }
+
+  private open(): void {
+    const stream = this.stubs.federation.connect();
+    this.stream = stream;
+    this.heardMs = Date.now();
+    stream.on('data', (wire: unknown) => {
+      if (this.stream !== stream) return;
+      try {
+        this.received(wire);
+      } catch (error) {
+        this.lost(stream, error instanceof ConcordatError ? error : unforeseen(error));
+      }
+    });
+    stream.on('error', (error: grpc.ServiceError) => this.lost(stream, errorOf(error)));
+    stream.on('end', () =>
+      this.lost(stream, new ConcordatError('WIRE_DISCONNECTED', 'the coordinator ended the connection')),
+    );
+    const { site, programVersion } = this.options;
+    stream.write(encodeSiteFrame({ type: 'hello', site, protocolVersion: PROTOCOL_VERSION, programVersion }));
+  }
+
+  private received(wire: unknown): void {
+    const frame = decodeCoordinatorFrame(wire);
+    this.heardMs = Date.now();
+    if (frame.type === 'heartbeatAnswer') return;
+    if (frame.type === 'welcome') {
+      if (frame.protocolVersion !== PROTOCOL_VERSION || this.welcome !== null)
+        throw new ConcordatError('WIRE_VERSION_MISMATCH', `the coordinator speaks protocol ${frame.protocolVersion}`);
+      this.welcome = frame;
+      this.failures = 0;
+      this.sequence = 0;
+      this.startHeartbeat(frame.heartbeatIntervalMs);
+      this.options.events.onConnected();
+    } else if (this.welcome === null)
+      throw new ConcordatError('WIRE_MESSAGE_UNKNOWN', 'a message came before the welcome');
+    else this.options.events.onMessage(frame);
+  }
+
+  private startHeartbeat(intervalMs: number): void {
+    clearInterval(this.heartbeat);
+    let beatMs = Date.now();
+    this.heartbeat = setInterval(() => {
+      const stream = this.stream;
+      if (stream === null) return;
+      const now = Date.now();
+      // Held up by a long computation: the answers still wait to be read.
+      if (now - beatMs > this.livenessTimeoutMs / 2) this.heardMs = now;
+      beatMs = now;
+      if (now - this.heardMs > this.livenessTimeoutMs)
+        this.lost(stream, new ConcordatError('WIRE_SILENT', 'the coordinator gave no sign of life'));
+      else stream.write(encodeSiteFrame({ type: 'heartbeat', sequence: ++this.sequence }));
+    }, intervalMs);
+  }
+
+  private lost(stream: grpc.ClientDuplexStream<unknown, unknown>, reason: ConcordatError): void {
+    if (this.closed || this.stream !== stream) return;
+    this.stream = null;
+    this.welcome = null;
+    clearInterval(this.heartbeat);
+    stream.cancel();
+    this.reconnect = setTimeout(() => this.open(), this.delayMs(++this.failures));
+    this.options.events.onDisconnected(reason);
+  }
+
+  /** Doubles with every failure up to the limit; between half of it and all, at random. */
+  private delayMs(failures: number): number {
+    const first = this.options.reconnectFirstMs ?? LIMITS.reconnectFirstMs;
+    let delay = first;
+    const most = this.options.reconnectMaxMs ?? LIMITS.reconnectMaxMs;
+    for (let i = 1; i < failures && delay < most; i++) delay *= 2;
+    return Math.min(delay, most) * (0.5 + 0.5 * this.options.random());
+  }
+
+  private pause(tryNumber: number): Promise<void> {
+    const stopped = new ConcordatError('WIRE_DISCONNECTED', 'the connection was closed');
+    if (this.closed) return Promise.reject(stopped);
+    return new Promise((resolve, reject) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.pauses.delete(end);
+        if (this.closed) reject(stopped);
+        else resolve();
+      };
+      const timer = setTimeout(end, this.delayMs(tryNumber));
+      this.pauses.add(end);
+    });
+  }
+}
+
+function unforeseen(error: unknown): ConcordatError {
+  return new ConcordatError('INTERNAL_BUG', error instanceof Error ? error.message : String(error), { cause: error });
+}
