@@ -18,18 +18,22 @@ export function applyCombat(
   const c = result.columns.length;
   const covariates = covariateTable(cohort, result.columns, result.covariateMean);
   const sd = result.pooledVariance.map(Math.sqrt);
-  const byBatch = new Map(estimates.map((estimate) => [`${estimate.site}/${estimate.batchIndex}`, estimate]));
+  const scales = estimates.map((estimate) => estimate.deltaStar.map(Math.sqrt));
+  const batches = cohort.batchNames.length;
+  const byBatch = new Map(estimates.map((estimate, at) => [estimate.site * batches + estimate.batchIndex, at]));
   for (let row = 0; row < cohort.n; row++) {
-    const estimate = byBatch.get(`${cohort.siteOf[row]!}/${cohort.batchOf[row]!}`);
-    if (estimate === undefined) continue;
+    const at = byBatch.get(cohort.siteOf[row]! * batches + cohort.batchOf[row]!);
+    if (at === undefined) continue;
+    const { gammaStar } = estimates[at]!;
+    const scale = scales[at]!;
     for (let j = 0; j < p; j++) {
-      const gamma = estimate.gammaStar[j]!;
-      const delta = estimate.deltaStar[j]!;
-      if (result.untouched[j] === 1 || (gamma === 0 && delta === 1)) continue;
+      const gamma = gammaStar[j]!;
+      const spread = scale[j]!;
+      if (result.untouched[j] === 1 || (gamma === 0 && spread === 1)) continue;
       let level = result.grandMean[j]!;
       for (let k = 0; k < c; k++) level += covariates[row * c + k]! * result.coefficients[k * p + j]!;
       const standardized = (cohort.features[row * p + j]! - level) / sd[j]!;
-      output[row * p + j] = ((standardized - gamma) / Math.sqrt(delta)) * sd[j]! + level;
+      output[row * p + j] = ((standardized - gamma) / spread) * sd[j]! + level;
     }
   }
   return output;

@@ -2,7 +2,6 @@ import type { Cohort } from '../../shared/cohort.site.js';
 import { predictorTable } from '../../shared/computations/design.site.js';
 import { predictorsOf } from '../../shared/computations/frame.js';
 import { assert } from '../../shared/errors.js';
-import { CompensatedSum } from '../../shared/scaling.js';
 
 /** The rows of one batch. A batch belongs to one site: equal scanner names at two sites are two batches. */
 export interface Batch {
@@ -56,25 +55,38 @@ export function covariateTable(cohort: Cohort, columns: readonly string[], mean:
 
 /** Mean and deviations of a column over some rows; the deviations of a constant column are exactly 0. */
 export function centre(table: Float64Array, width: number, column: number, rows: readonly number[]) {
-  const sum = new CompensatedSum();
+  const values = new Float64Array(rows.length);
+  for (let i = 0; i < rows.length; i++) values[i] = table[rows[i]! * width + column]!;
+  return centreInPlace(values);
+}
+
+/** Mean of the values, which become their deviations from it; exactly 0 where they are all equal. */
+export function centreInPlace(values: Float64Array) {
+  const n = values.length;
+  const first = n > 0 ? values[0]! : 0;
   let constant = true;
   let largest = 0;
-  const first = rows.length > 0 ? table[rows[0]! * width + column]! : 0;
-  for (const row of rows) {
-    const value = table[row * width + column]!;
-    sum.add(value);
+  // Neumaier's compensated sum, written out: this is the innermost loop of every fit.
+  let sum = 0;
+  let lost = 0;
+  for (let i = 0; i < n; i++) {
+    const value = values[i]!;
     if (value !== first) constant = false;
-    largest = Math.max(largest, Math.abs(value));
+    const size = Math.abs(value);
+    if (size > largest) largest = size;
+    const next = sum + value;
+    lost += Math.abs(sum) >= size ? sum - next + value : value - next + sum;
+    sum = next;
   }
-  const mean = constant ? first : sum.value / rows.length;
-  const deviations = new Float64Array(rows.length);
+  const mean = constant ? first : (sum + lost) / n;
   let largestDeviation = 0;
-  if (!constant)
-    for (const [at, row] of rows.entries()) {
-      deviations[at] = table[row * width + column]! - mean;
-      largestDeviation = Math.max(largestDeviation, Math.abs(deviations[at]!));
-    }
-  return { mean, deviations, constant, largest, largestDeviation };
+  for (let i = 0; i < n; i++) {
+    const deviation = constant ? 0 : values[i]! - mean;
+    values[i] = deviation;
+    const size = Math.abs(deviation);
+    if (size > largestDeviation) largestDeviation = size;
+  }
+  return { mean, deviations: values, constant, largest, largestDeviation };
 }
 
 /** The rows among `rows` where the column is observed; `rows` itself where it has no gap. */
@@ -84,8 +96,15 @@ export function observedRows(
   column: number,
   rows: readonly number[],
 ): readonly number[] {
-  for (const row of rows)
-    if (Number.isNaN(table[row * width + column]!))
+  for (let i = 0; i < rows.length; i++)
+    if (Number.isNaN(table[rows[i]! * width + column]!))
       return rows.filter((candidate) => !Number.isNaN(table[candidate * width + column]!));
   return rows;
+}
+
+/** Whether all these rows hold the same value. */
+export function isConstant(table: Float64Array, width: number, column: number, rows: readonly number[]): boolean {
+  for (let i = 1; i < rows.length; i++)
+    if (table[rows[i]! * width + column]! !== table[rows[0]! * width + column]!) return false;
+  return true;
 }

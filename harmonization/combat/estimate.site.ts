@@ -1,7 +1,7 @@
 import { type Cohort, rowsOfFit, type SiteView } from '../../shared/cohort.site.js';
 import type { CombatSpec } from '../../shared/computations/frame.js';
 import type { Fit } from '../../shared/fits.js';
-import { type Batch, batchesOf, centre, covariateTable, observedRows } from './batches.site.js';
+import { type Batch, batchesOf, centreInPlace, covariateTable, isConstant, observedRows } from './batches.site.js';
 import type { CombatFitResult } from './declaration.js';
 
 /** Location and scale of one batch under neuroCombat's names; arrays over p features. Never leaves the site. */
@@ -65,9 +65,9 @@ function estimateBatch(
   for (let j = 0; j < p; j++) {
     if (result.untouched[j] === 1) continue;
     const rows = observedRows(cohort.features, p, j, batch.rows);
-    if (rows.length < 2 || centre(cohort.features, p, j, rows).constant) continue;
+    if (rows.length < 2 || isConstant(cohort.features, p, j, rows)) continue;
     const standardized = standardize(cohort, covariates, result, j, rows);
-    const { mean, deviations } = centre(standardized, 1, 0, [...standardized.keys()]);
+    const { mean, deviations } = centreInPlace(standardized);
     let squares = 0;
     for (const deviation of deviations) squares += deviation * deviation;
     if (!(squares > 0)) continue;
@@ -108,11 +108,15 @@ function standardize(
   const p = cohort.featureNames.length;
   const c = result.columns.length;
   const sd = Math.sqrt(result.pooledVariance[j]!);
-  return Float64Array.from(rows, (row) => {
-    let value = cohort.features[row * p + j]! - result.grandMean[j]!;
+  const grandMean = result.grandMean[j]!;
+  const standardized = new Float64Array(rows.length);
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i]!;
+    let value = cohort.features[row * p + j]! - grandMean;
     for (let k = 0; k < c; k++) value -= covariates[row * c + k]! * result.coefficients[k * p + j]!;
-    return value / sd;
-  });
+    standardized[i] = value / sd;
+  }
+  return standardized;
 }
 
 /**
@@ -161,7 +165,7 @@ function shrink(gammaHat: Float64Array, deltaHat: Float64Array, n: Float64Array,
 }
 
 function sampleMoments(values: Float64Array): { mean: number; variance: number } {
-  const { mean, deviations } = centre(values, 1, 0, [...values.keys()]);
+  const { mean, deviations } = centreInPlace(Float64Array.from(values));
   let squares = 0;
   for (const deviation of deviations) squares += deviation * deviation;
   return { mean, variance: squares / (values.length - 1) };

@@ -14,86 +14,111 @@ export const momentsSite: SiteHalf<MomentsSpec, MomentsBroadcast> = {
     const predictors = predictorsOf(spec.frame, true);
     const contribution = new Map<string, Float64Array>();
     for (const [index, fit] of spec.fits.entries()) {
-      const columns = observedColumns(view, fit, predictors);
-      if (columns.n === 0) continue;
-      if (broadcast.phase === 'exponents') {
-        const [exponents, counts] = magnitudes(columns, predictors);
-        contribution.set(`${fit.id}/exponents`, exponents);
-        contribution.set(`${fit.id}/counts`, counts);
-      } else if (broadcast.phase === 'sums') {
-        const { exponents } = broadcast.fits[index]!;
-        const sums = columns.bySite.map((sites, j) => {
-          const scale = powerOfTwo(-exponents[j]!);
-          return scale * sumOf(sites.flat());
-        });
-        contribution.set(`${fit.id}/sums`, Float64Array.from(sums));
-      } else {
-        const { exponents, mean } = broadcast.fits[index]!;
-        const central = new Float64Array(predictors.length);
-        const within = new Float64Array(predictors.length);
-        for (const [j, sites] of columns.bySite.entries()) {
-          const scale = powerOfTwo(-exponents[j]!);
-          central[j] = squaresAbout(sites.flat(), mean[j]!, scale);
-          for (const values of sites)
-            if (values.length > 0) within[j]! += squaresAbout(values, sumOf(values) / values.length, scale);
-        }
-        contribution.set(`${fit.id}/central`, central);
-        if (fit.inner === null) contribution.set(`${fit.id}/within`, within);
-      }
+      const own = rowsBySite(view, fit);
+      if (own.length === 0) continue;
+      const table = predictorTable(view.cohort, view.harmonized(fit), predictors);
+      const put = (name: string, values: Float64Array) => contribution.set(`${fit.id}/${name}`, values);
+      if (broadcast.phase === 'exponents') magnitudes(table, own, predictors, put);
+      else if (broadcast.phase === 'sums') put('sums', sums(table, own, broadcast.fits[index]!.exponents));
+      else squares(table, own, broadcast.fits[index]!, fit.inner === null, put);
     }
     return contribution;
   },
 };
 
-interface ObservedColumns {
-  readonly n: number;
-  /** Per predictor and site label, the observed values in row order. */
-  readonly bySite: readonly (readonly number[])[][];
-}
+type Put = (name: string, values: Float64Array) => void;
 
-function observedColumns(view: SiteView, fit: Fit, predictors: readonly Predictor[]): ObservedColumns {
+/** The fit's training rows, one list per site label that has any. */
+function rowsBySite(view: SiteView, fit: Fit): number[][] {
   const { cohort } = view;
-  const rows = rowsOfFit(cohort, fit);
-  const table = predictorTable(cohort, view.harmonized(fit), predictors);
-  const width = predictors.length;
-  const bySite = predictors.map(() => cohort.sites.map((): number[] => []));
-  let n = 0;
-  for (let row = 0; row < cohort.n; row++) {
-    if (rows[row] === 0) continue;
-    n++;
-    for (let j = 0; j < width; j++) {
-      const value = table[row * width + j]!;
-      if (!Number.isNaN(value)) bySite[j]![cohort.siteOf[row]!]!.push(value);
-    }
-  }
-  return { n, bySite };
+  const mask = rowsOfFit(cohort, fit);
+  const rows = cohort.sites.map((): number[] => []);
+  for (let row = 0; row < cohort.n; row++) if (mask[row] === 1) rows[cohort.siteOf[row]!]!.push(row);
+  return rows.filter((list) => list.length > 0);
 }
 
 /** One mark per site label and predictor; counts are n, then the observed values of each predictor. */
-function magnitudes(columns: ObservedColumns, predictors: readonly Predictor[]): [Float64Array, Float64Array] {
-  const exponents = new Float64Array(predictors.length * EXPONENT_BINS);
-  const counts = new Float64Array(predictors.length + 1);
-  counts[0] = columns.n;
-  for (const [j, sites] of columns.bySite.entries())
-    for (const values of sites) {
-      if (values.length === 0) continue;
-      counts[j + 1]! += values.length;
+function magnitudes(table: Float64Array, own: number[][], predictors: readonly Predictor[], put: Put): void {
+  const width = predictors.length;
+  const exponents = new Float64Array(width * EXPONENT_BINS);
+  const counts = new Float64Array(width + 1);
+  for (const rows of own) {
+    counts[0]! += rows.length;
+    for (let j = 0; j < width; j++) {
       let largest = 0;
-      for (const value of values) largest = Math.max(largest, Math.abs(value));
-      markExponent(exponents, j, largest, predictors[j]!.name);
+      let observed = 0;
+      for (const row of rows) {
+        const value = table[row * width + j]!;
+        if (Number.isNaN(value)) continue;
+        observed++;
+        largest = Math.max(largest, Math.abs(value));
+      }
+      counts[j + 1]! += observed;
+      if (observed > 0) markExponent(exponents, j, largest, predictors[j]!.name);
     }
-  return [exponents, counts];
+  }
+  put('exponents', exponents);
+  put('counts', counts);
 }
 
-function sumOf(values: readonly number[]): number {
+function sums(table: Float64Array, own: number[][], exponents: Int32Array): Float64Array {
+  const width = exponents.length;
+  return Float64Array.from(exponents, (exponent, j) => {
+    const sum = new CompensatedSum();
+    for (const rows of own)
+      for (const row of rows) {
+        const value = table[row * width + j]!;
+        if (!Number.isNaN(value)) sum.add(value);
+      }
+    return sum.value * powerOfTwo(-exponent);
+  });
+}
+
+function squares(
+  table: Float64Array,
+  own: number[][],
+  { exponents, mean }: { readonly exponents: Int32Array; readonly mean: Float64Array },
+  withSites: boolean,
+  put: Put,
+): void {
+  const width = exponents.length;
+  const central = new Float64Array(width);
+  const within = new Float64Array(width);
+  for (let j = 0; j < width; j++) {
+    const scale = powerOfTwo(-exponents[j]!);
+    for (const rows of own) {
+      central[j]! += squaresAbout(table, width, j, rows, mean[j]!, scale);
+      if (withSites) within[j]! += squaresAbout(table, width, j, rows, siteMean(table, width, j, rows), scale);
+    }
+  }
+  put('central', central);
+  if (withSites) put('within', within);
+}
+
+function siteMean(table: Float64Array, width: number, column: number, rows: readonly number[]): number {
   const sum = new CompensatedSum();
-  for (const value of values) sum.add(value);
-  return sum.value;
+  let observed = 0;
+  for (const row of rows) {
+    const value = table[row * width + column]!;
+    if (Number.isNaN(value)) continue;
+    observed++;
+    sum.add(value);
+  }
+  return observed > 0 ? sum.value / observed : 0;
 }
 
-function squaresAbout(values: readonly number[], center: number, scale: number): number {
+function squaresAbout(
+  table: Float64Array,
+  width: number,
+  column: number,
+  rows: readonly number[],
+  center: number,
+  scale: number,
+): number {
   let sum = 0;
-  for (const value of values) {
+  for (const row of rows) {
+    const value = table[row * width + column]!;
+    if (Number.isNaN(value)) continue;
     const deviation = (value - center) * scale;
     sum += deviation * deviation;
   }
