@@ -43,11 +43,11 @@ export function studyCheckText(check: StudyCheck): string {
   const rows = check.isolated.map((entry) => [
     entry.sites.join(' + '),
     entry.declared ? 'declared' : `NOT DECLARED by ${entry.undeclared.join(', ')}`,
-    entry.kinds.join(', '),
+    [...new Set(entry.kinds.map((kind) => kind.split('.')[0]))].join(', '),
     entry.casesNeeded,
-    entry.cases === null ? '–' : entry.cases,
+    entry.cases === null ? '–' : `${entry.cases}${entry.tooFew.length > 0 ? ' TOO FEW' : ''}`,
   ]);
-  return table(['shown alone', 'privacy.showAggregate', 'totals', 'cases needed', 'cases'], rows, {
+  return table(['shown alone', 'privacy.showAggregate', 'by totals of', 'cases needed', 'cases'], rows, {
     align: ['left', 'left', 'left', 'right', 'right'],
   });
 }

@@ -218,10 +218,17 @@ function readColumns(study: Study, reader: CellReader, rows: readonly Row[]): Co
           `is neither "${cohort.split.train}" nor "${cohort.split.test}"`,
         );
   const fold = cohort.fold === undefined ? null : numbers(cohort.fold);
-  if (fold !== null && cohort.fold !== undefined)
+  if (fold !== null && cohort.fold !== undefined) {
+    const cells = Math.max(1, validation.folds);
+    const fromZero = fold.includes(0);
     for (const [index, value] of fold.entries())
-      if (!Number.isInteger(value) || value < 0 || value > Math.max(1, validation.folds))
-        reader.problem(rows[index]!.at, cohort.fold, `must be a fold from 1 to ${validation.folds} (or from 0)`);
+      if (!Number.isInteger(value) || value < 0 || value > (fromZero ? cells - 1 : cells))
+        reader.problem(
+          rows[index]!.at,
+          cohort.fold,
+          `must be a fold from ${fromZero ? 0 : 1} to ${fromZero ? cells - 1 : cells}, as validation.folds says`,
+        );
+  }
   const batch = cohort.batch === undefined ? null : texts(cohort.batch);
   const stratumName = stratumColumn(study);
   const stratum = stratumName === null ? null : texts(stratumName);
