@@ -338,6 +338,41 @@ describe('properties of both', () => {
       expect(Buffer.from(encodeDocument(result)).equals(Buffer.from(encodeDocument(direct.result)))).toBe(true);
     });
 
+    it(`${model}: a site lost half way gives the model of the sites that are left, and a note that names it`, () => {
+      const own = ownColumns(model, table);
+      const fits = outers[0]!;
+      const { views, results } = preparedViews(own, frame, fits);
+      const spec = specOf(model, frame, fits, options);
+      const remaining = views.filter((view) => view.cohort.holder !== 'birch');
+      for (const lostAfter of [1, 9, 24]) {
+        const halves = model === 'cox' ? cox : logistic;
+        let rounds = 0;
+        const losing = {
+          ...halves,
+          coordinator: {
+            ...halves.coordinator,
+            advance: (...[own, state, total]: Parameters<typeof logisticCoordinator.advance>) =>
+              halves.coordinator.advance(own as never, state as never, {
+                ...total,
+                sites: ++rounds > lostAfter ? total.sites.filter((site) => site !== 'birch') : total.sites,
+              }),
+          },
+          site: {
+            name: model,
+            contribute: (...[own, broadcast, view]: Parameters<typeof logisticSite.contribute>) =>
+              rounds >= lostAfter && view.cohort.holder === 'birch'
+                ? new Map<string, Float64Array>()
+                : halves.site.contribute(own as never, broadcast as never, view),
+          },
+        };
+        const { result } = runInMemory(losing as never, spec as never, views, results) as { result: ModelResult };
+        const want = (runInMemory(halves as never, spec as never, remaining, results) as { result: ModelResult })
+          .result;
+        expect(result.models).toEqual(want.models);
+        expect(result.summaries['none:all']!.notes.join()).toContain('fitted again without birch');
+      }
+    });
+
     it(`${model}: a predictor that does not vary and a copy of another are aliased, and penalised fits leave them out`, () => {
       const x = table.x.map((row) => [row[0]!, 4, row[1]!, 2 * row[0]! - row[1]!, row[2]!]);
       const odd = { ...table, x, features: ['a', 'constant', 'b', 'sum', 'c'] };

@@ -49,6 +49,9 @@ export interface NetState {
   readonly fits: readonly NetFit[];
   readonly groups: readonly NetGroup[];
   readonly asked: NetBroadcast;
+  /** Training sites in the totals so far; null before the first. */
+  readonly sites: readonly string[] | null;
+  readonly notes: readonly string[];
 }
 
 /** Newton converges quadratically, so the last digits of an optimality condition cost a round or two on a whole path. */
@@ -67,37 +70,71 @@ export function startNet(
   const moments = results.get('moments') as MomentsResult | undefined;
   assert(moments !== undefined, 'a model needs the moments of its fits');
   const p = predictorsOf(spec.frame, spec.covariates).length;
-  const groups = groupsOf(spec);
   const fits = spec.fits.map((fit): NetFit => {
     const own = moments.fits[fit.id];
     assert(own !== undefined, `the moments of fit ${fit.id} are missing`);
     const mean = own.mean.slice(0, p);
     const sd = own.sd.slice(0, p);
-    return {
-      fit,
-      stage: 'counts',
-      n: 0,
-      events: 0,
-      saturated: 0,
-      mean,
-      sd,
-      penalty: { alpha: spec.alpha, factors: new Float64Array(p) },
-      lambdaScale: 1,
-      nullModel: null,
-      lambdas: new Float64Array(0),
-      path: null,
-      newton: null,
-      rounds: 1,
-      degenerate: null,
-    };
+    return unfitted(spec, fit, mean, sd, 1);
   });
+  return firstRound(family, spec, fits, null, []);
+}
+
+function unfitted(spec: NetSpec, fit: Fit, mean: Float64Array, sd: Float64Array, rounds: number): NetFit {
+  return {
+    fit,
+    stage: 'counts',
+    n: 0,
+    events: 0,
+    saturated: 0,
+    mean,
+    sd,
+    penalty: { alpha: spec.alpha, factors: new Float64Array(sd.length) },
+    lambdaScale: 1,
+    nullModel: null,
+    lambdas: new Float64Array(0),
+    path: null,
+    newton: null,
+    rounds,
+    degenerate: null,
+  };
+}
+
+function firstRound(
+  family: NetFamily,
+  spec: NetSpec,
+  fits: readonly NetFit[],
+  sites: readonly string[] | null,
+  notes: readonly string[],
+): Step<NetState, NetBroadcast> {
+  const p = predictorsOf(spec.frame, spec.covariates).length;
   const asked: NetBroadcast = {
     counts: Int32Array.from(fits.keys()),
     // Without an intercept the null model is known beforehand, so its derivatives come with the counts.
     points: family.intercept ? [] : fits.map((_, index) => nullPoint(spec, index, 0, p)),
     heldOut: [],
   };
-  return { kind: 'step', state: { fits, groups, asked }, broadcast: asked };
+  const state = { fits, groups: groupsOf(spec), asked, sites, notes };
+  return { kind: 'step', state, broadcast: asked };
+}
+
+/**
+ * A site that goes missing for good (onMissingSite: continue) leaves sums that no longer belong together: the next round
+ * starts all fits again with the sites that are left. The moments stay, they only fix the scale.
+ */
+function restart(
+  family: NetFamily,
+  spec: NetSpec,
+  state: NetState,
+  sites: readonly string[],
+): Step<NetState, NetBroadcast> {
+  const missing = state.sites!.filter((site) => !sites.includes(site));
+  const note =
+    missing.length > 0
+      ? `fitted again without ${missing.join(', ')}, which went missing while the model was fitted`
+      : 'fitted again because a site came back while the model was fitted';
+  const fits = state.fits.map((fit) => unfitted(spec, fit.fit, fit.mean, fit.sd, fit.rounds + 1));
+  return firstRound(family, spec, fits, sites, [...state.notes, note]);
 }
 
 export function advanceNet(
@@ -107,6 +144,9 @@ export function advanceNet(
   state: NetState,
   total: Total,
 ): Step<NetState, NetBroadcast> | Done<ModelResult> {
+  const training = new Set(spec.fits.flatMap((fit) => fit.sites));
+  const sites = total.sites.filter((site) => training.has(site));
+  if (state.sites !== null && sites.join('\n') !== state.sites.join('\n')) return restart(family, spec, state, sites);
   const points = new Map(state.asked.points.map((point) => [`${point.fit}#${point.slot}`, point]));
   const evaluationAt = (index: number, slot: number): Evaluation => {
     const point = points.get(`${index}#${slot}`);
@@ -134,10 +174,10 @@ export function advanceNet(
   const groups = state.groups.map((group) => advanceGroup(family, group, started, total));
   const asked = ask(family, spec, started, groups);
   if (asked.points.length === 0 && asked.heldOut.length === 0)
-    return { kind: 'done', result: resultOf(family, spec, started, groups, options.disclosive) };
+    return { kind: 'done', result: resultOf(family, spec, started, groups, state.notes, options.disclosive) };
   const asking = new Set(asked.points.map((point) => point.fit));
   const fits = started.map((fit, index) => (asking.has(index) ? { ...fit, rounds: fit.rounds + 1 } : fit));
-  return { kind: 'step', state: { fits, groups, asked }, broadcast: asked };
+  return { kind: 'step', state: { fits, groups, asked, sites, notes: state.notes }, broadcast: asked };
 }
 
 /** n, events and what follows from them: scales of the penalty, and whether there is anything to fit. */

@@ -12,6 +12,7 @@ export function resultOf(
   spec: NetSpec,
   fits: readonly NetFit[],
   groups: readonly NetGroup[],
+  notes: readonly string[],
   disclosive: boolean,
 ): ModelResult {
   const names = predictorsOf(spec.frame, spec.covariates).map(({ name }) => name);
@@ -24,7 +25,10 @@ export function resultOf(
       if (fit === undefined) continue;
       const chosen = fit.newton?.result ?? chosenSolution(spec, group, fit);
       models[fit.fit.id] = modelOf(family, fit, chosen);
-      if (fit.fit.inner === null) summaries[fit.fit.id] = summaryOf(family, spec, group, fit, names, chosen);
+      if (fit.fit.inner === null) {
+        const summary = summaryOf(family, spec, group, fit, names, chosen);
+        summaries[fit.fit.id] = { ...summary, notes: [...summary.notes, ...notes] };
+      }
       if (spec.keepPath === true && fit.path !== null) paths[fit.fit.id] = pathOf(fit);
     }
   return {
