@@ -70,6 +70,12 @@ export function signRosterWith(consortiumKey: Secret, roster: Roster): SignedRos
   return { roster, signature: toHex(ed25519Sign(consortiumKey, statement(roster))) };
 }
 
+/** Whether this one version carries the consortium's signature, whatever came before it. */
+export function rosterIsSigned(signed: SignedRoster, consortiumPublicKey: Uint8Array): boolean {
+  const signature = fromHex(signed.signature, 64);
+  return signature !== null && ed25519Verify(consortiumPublicKey, statement(signed.roster), signature);
+}
+
 /** Throws SITE_ROSTER_CHAIN_BROKEN where the text is no roster in form. */
 export function parseSignedRoster(text: string): SignedRoster {
   let value: unknown;
