@@ -321,7 +321,18 @@ class Run {
         this.settle(attempt!);
       }
     }
+    if ((phase === 'agreement' || phase === 'unmask') && missing.length > 0 && !this.needsEverybody())
+      this.stopIfUnreachable(attempt!, absent, missing);
     for (const site of this.owing()) this.prompt(site);
+  }
+
+  /** Under `continue` nobody waits for a survivor that may be gone for good, where without it no threshold is reached. */
+  private stopIfUnreachable(attempt: AttemptState, absent: readonly string[], missing: readonly string[]): void {
+    const answered = this.state.phase === 'agreement' ? attempt.signatures.size : attempt.shares.size;
+    const reachable = absent.length - missing.length;
+    if (!this.secure || answered + reachable >= threshold(this.config.terms)) return;
+    this.state = { ...this.state, missing: new Set([...this.state.missing, ...missing]) };
+    this.abort(attempt, 'missing', missing);
   }
 
   private receive(site: string, message: SiteMessage): void {

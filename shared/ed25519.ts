@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, createPublicKey, sign, verify } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { assert } from './errors.js';
 import type { Secret } from './secret.js';
 
@@ -13,8 +13,7 @@ export function ed25519Sign(seed: Secret, message: Uint8Array): Uint8Array {
 /** False for a wrong signature, and for a key or a signature of the wrong length. */
 export function ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (publicKey.length !== 32 || signature.length !== 64) return false;
-  const key = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, publicKey]), format: 'der', type: 'spki' });
-  return verify(null, message, key, signature);
+  return verify(null, message, publicKeyObject(publicKey), signature);
 }
 
 export function ed25519PublicKey(seed: Secret): Uint8Array {
@@ -28,7 +27,24 @@ export function keyFingerprint(publicKey: Uint8Array): string {
   return digest.match(/.{4}/g)!.join(' ');
 }
 
-function privateKey(seed: Secret) {
+// Importing a key costs as much as using it, and rosters and sites use the same few over and over.
+const privateKeys = new WeakMap<Secret, KeyObject>();
+const publicKeys = new WeakMap<Uint8Array, { readonly raw: Buffer; readonly key: KeyObject }>();
+
+function privateKey(seed: Secret): KeyObject {
+  const known = privateKeys.get(seed);
+  if (known !== undefined) return known;
   assert(seed.length === 32, 'an Ed25519 seed has 32 bytes');
-  return createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed.reveal()]), format: 'der', type: 'pkcs8' });
+  const key = createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed.reveal()]), format: 'der', type: 'pkcs8' });
+  privateKeys.set(seed, key);
+  return key;
+}
+
+function publicKeyObject(publicKey: Uint8Array): KeyObject {
+  const known = publicKeys.get(publicKey);
+  // The array may have been written to since.
+  if (known?.raw.equals(publicKey)) return known.key;
+  const key = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, publicKey]), format: 'der', type: 'spki' });
+  publicKeys.set(publicKey, { raw: Buffer.from(publicKey), key });
+  return key;
 }
