@@ -199,6 +199,12 @@ describe('describe', () => {
     expect(one.sites).toEqual(result.sites);
   });
 
+  it("a holder's rows of a site outside the study do not enter", () => {
+    const strangers = rows.slice(0, 30).map((row) => ({ ...row, id: `x-${row.id}`, site: 'stranger' }));
+    const one = run(holdersOf([...rows, ...strangers], 'one', FEATURES, COVARIATES)).result;
+    expect(one).toEqual(run(holdersOf(rows, 'one', FEATURES, COVARIATES)).result);
+  });
+
   it('a site with no usable case and a holder without rows do not stop it', () => {
     const cohorts = [
       ...holdersOf(taking, 'sites', FEATURES, COVARIATES),

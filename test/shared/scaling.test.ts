@@ -52,6 +52,7 @@ describe('power-of-two scaling', () => {
     expect(() => exponentBin(3.5e38, 'f')).toThrow(/column "f"/);
     expect(() => exponentBin(Number.POSITIVE_INFINITY, 'f')).toThrow(/column "f"/);
     expect(() => exponentBin(Number.NaN, 'f')).toThrow(/column "f"/);
+    expect(() => exponentBin(3.5e38, 'f')).toThrow(expect.objectContaining({ code: 'COHORT_VALUE_OUT_OF_RANGE' }));
   });
 
   it('sums a constant column without drift, where a plain sum drifts', () => {

@@ -23,7 +23,11 @@ export const describeSite: SiteHalf<DescribeSpec, DescribeBroadcast> = {
       for (const name of studySitesOf(frame))
         if (cohort.sites.includes(name) || cohort.exclusions.some((entry) => entry.site === name))
           contribution.set(`site/${name}`, siteCounts(cohort, frame, cohort.sites.indexOf(name), name));
-      const taking = rowsOfSites(cohort, (_, site) => rowsAt(cohort, site).length >= frame.minimumCohort);
+      const known = studySitesOf(frame);
+      const taking = rowsOfSites(
+        cohort,
+        (name, site) => known.includes(name) && rowsAt(cohort, site).length >= frame.minimumCohort,
+      );
       contribution.set('exponents', exponents(cohort, frame, taking));
       contribution.set('observed', observed(cohort, frame, taking));
       contribution.set('levels', levels(cohort, frame, taking));
