@@ -45,7 +45,7 @@ export function modelCard(input: CardInput): string {
   const sections = [
     `# ${study.title ?? study.name}`,
     ...(input.simulated
-      ? ['**Simulated data.** This model was trained on simulated patients and must not be used on real ones.']
+      ? ['__Simulated data.__ This model was trained on simulated patients and must not be used on real ones.']
       : []),
     `Version ${input.version}, study \`${study.name}\`, study hash \`${input.studyHash}\`.`,
     '## Intended use',
@@ -61,7 +61,7 @@ export function modelCard(input: CardInput): string {
     '## Validation',
     external
       ? 'The external sites did not train the model; their numbers judge the published model itself.'
-      : '**Not externally validated.** No hospital outside the training sites has tested the published model.',
+      : '__Not externally validated.__ No hospital outside the training sites has tested the published model.',
     'Leave-one-site-out and cross-validation judge the way of making the model, not the published model: every fold makes its own.',
     metricsTable(folds),
     '## Limits',
