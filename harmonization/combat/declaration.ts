@@ -153,7 +153,8 @@ export const combatDeclaration: Declaration<CombatSpec, CombatBroadcast> = {
                     kind: 'combat.gramGappy',
                     shape: [gappy, packedSize(c)],
                     momentColumns: c,
-                    meaning: 'the same over the patients that have a feature, for each feature with missing values',
+                    meaning:
+                      'the same over the patients that have a feature, for each feature with gaps; the difference to the products above tells of the patients without it',
                   },
                 ]),
             {

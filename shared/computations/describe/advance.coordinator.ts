@@ -167,7 +167,7 @@ function resultOf(spec: DescribeSpec, state: DescribeState, histograms: Float64A
       sd: Number.isNaN(sd) ? null : sd,
       quantiles:
         binning.bins > 0 || isConstant
-          ? spec.quantiles.map((p) => ({ p, value: isConstant ? mean : quantile(cells, binning, n, p) }))
+          ? spec.quantiles.map((p) => ({ p, value: isConstant ? mean : quantile(frame, cells, binning, n, p) }))
           : null,
       resolution: binning.bins > 0 ? binning.width : isConstant ? 0 : null,
     };
@@ -194,8 +194,16 @@ function resultOf(spec: DescribeSpec, state: DescribeState, histograms: Float64A
 }
 
 /** Inverse of the distribution function, inside its bin by the share of the bin's patients; null beyond the bins. */
-function quantile(cells: Float64Array, { low, width, bins }: Binning, n: number, p: number): number | null {
+function quantile(
+  frame: Frame,
+  cells: Float64Array,
+  { low, width, bins }: Binning,
+  n: number,
+  p: number,
+): Count | null {
   const rank = Math.min(n, Math.max(1, Math.ceil(p * n - 1e-9)));
+  // A value that few patients reach is close to one patient's own.
+  if (Math.min(rank, n - rank + 1) < frame.minimumCount) return SUPPRESSED;
   let before = 0;
   for (let bin = 0; bin < bins; bin++) {
     const count = cells[bin]!;

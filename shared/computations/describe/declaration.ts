@@ -14,9 +14,12 @@ export interface NumericDescription {
   readonly sd: number | null;
   /**
    * Smallest value with at least that share of the patients at or below it, from a histogram: it lies within one
-   * `resolution` of the true one. Null where it falls beyond four sd of the mean, where the histogram ends.
+   * `resolution` of the true one. Null where it falls beyond four sd of the mean, where the histogram ends; suppressed
+   * where fewer than minimumCount patients lie on one side of it (so the smallest and largest value are not told).
    */
-  readonly quantiles: readonly { readonly p: number; readonly value: number | null }[] | null;
+  readonly quantiles:
+    | readonly { readonly p: number; readonly value: number | null | { readonly suppressed: true } }[]
+    | null;
   /** Width of a histogram bin: how far a quantile may be off. */
   readonly resolution: number | null;
 }
