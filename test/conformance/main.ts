@@ -1,0 +1,57 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { countsOf, csvOf, lastLineOf, tableOf } from './report.js';
+import { runConformance } from './runner.js';
+
+const USAGE = `npm run conformance -- [--reference DIR] [--only combat,glm,...] [--out DIR]
+
+Compares Concordat with reference results: every folder under DIR (or DIR/stats) that holds a case.json is a case.
+  --reference DIR   default: the folder in the environment variable CONCORDAT_REFERENCE
+  --only a,b        only these groups: combat, glm, glmnet, survival, metrics, ...
+  --out DIR         where conformance.csv goes, default conformance-out
+Exit status: 0 nothing failed and something passed, 1 a failure, 2 no case or one that cannot be read.`;
+
+function main(): number {
+  const { values } = parseArgs({
+    options: {
+      reference: { type: 'string' },
+      only: { type: 'string' },
+      out: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const say = (line: string): void => void process.stdout.write(`${line}\n`);
+  if (values.help) {
+    say(USAGE);
+    return 0;
+  }
+  const directory = values.reference ?? process.env['CONCORDAT_REFERENCE'];
+  if (directory === undefined || directory === '') {
+    process.stderr.write('no reference folder: give --reference DIR or set CONCORDAT_REFERENCE\n');
+    say(lastLineOf({ pass: 0, fail: 0, unsupported: 0 }));
+    return 2;
+  }
+  const only = values.only?.split(',').map((group) => group.trim());
+  const run = runConformance({
+    directory,
+    ...(only === undefined ? {} : { only }),
+    progress: (line) => void process.stderr.write(`${line}\n`),
+  });
+  const out = values.out ?? 'conformance-out';
+  mkdirSync(out, { recursive: true });
+  writeFileSync(join(out, 'conformance.csv'), csvOf(run.rows));
+  say(tableOf(run.rows));
+  for (const problem of run.problems) process.stderr.write(`${problem}\n`);
+  process.stderr.write(`written: ${join(out, 'conformance.csv')}\n`);
+  say(lastLineOf(countsOf(run.rows)));
+  return run.exitStatus;
+}
+
+try {
+  process.exitCode = main();
+} catch (error) {
+  // Unknown options and an unwritable folder end here: usage, not a failed comparison.
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}\n`);
+  process.exitCode = 2;
+}
