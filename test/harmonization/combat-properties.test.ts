@@ -196,6 +196,36 @@ describe('ComBat: properties', () => {
     expect([...fit.coefficients.subarray(12, 18)]).toEqual([0, 0, 0, 0, 0, 0]);
   });
 
+  it('refuses a feature that a batch never measured, a batch of one case, and fewer than two features', () => {
+    const raised = (rows: readonly Row[]) => {
+      try {
+        setUp(rows, 'sites');
+      } catch (error) {
+        if (error instanceof ConcordatError)
+          return { code: error.code, message: error.message, problems: error.problems.length };
+        throw error;
+      }
+      return undefined;
+    };
+    const rows = simulated(15);
+    const blank = (row: Row, which: number[]) =>
+      row.features.map((value, j) => (which.includes(j) ? Number.NaN : value));
+    const unmeasured = rows.map((row) => (row.site === 'birch' ? { ...row, features: blank(row, [1, 4]) } : row));
+    expect(raised(unmeasured)).toEqual({
+      code: 'COHORT_FEATURE_UNOBSERVED',
+      message: 'feature "f002" has no value in batch "birch" of fit combat:all',
+      problems: 2,
+    });
+    const single = rows.filter((row) => row.site !== 'dogwood' || row.id === 'dogwood-000');
+    expect(raised(single)).toMatchObject({
+      code: 'COHORT_BATCH_TOO_SMALL',
+      message: 'ComBat fit combat:all: 1 of 4 batches has one training case, and a variance needs two',
+    });
+    const one = rows.map((row) => ({ ...row, features: row.features.slice(0, 1) }));
+    expect(raised(one)?.code).toBe('COHORT_TOO_FEW_FEATURES');
+    expect(raised(rows)).toBeUndefined();
+  });
+
   it('a covariate that is another one in disguise is refused by name', () => {
     const rows = simulated(14);
     const features = names(6);
