@@ -1,4 +1,4 @@
-import type { ErrorCode } from './errors.js';
+import { assert, type ErrorCode } from './errors.js';
 import {
   type Atom,
   combinations,
@@ -19,6 +19,8 @@ import type { Contributor, TensorSpec } from './tensors.js';
  */
 export interface GuardState {
   readonly kinds: Readonly<Record<string, KindState>>;
+  /** The deciding site's own cell of each case (in the frozen cohort's order), by cut: later studies may cut otherwise. */
+  readonly cuts?: Readonly<Record<string, readonly number[]>>;
 }
 
 export interface KindState {
@@ -49,7 +51,14 @@ export interface GuardRules {
   readonly showAggregate: readonly string[];
   readonly minimumCohort: number;
   /** The deciding site and its patients per cell; null where nobody's patients are known (study check). */
-  readonly own: { readonly site: string; readonly atoms: readonly Atom[] } | null;
+  readonly own: OwnCohort | null;
+}
+
+export interface OwnCohort {
+  readonly site: string;
+  readonly atoms: readonly Atom[];
+  /** This study's cut, case by case; then `atoms` are taken from it and from the cuts of earlier studies together. */
+  readonly cut?: { readonly scheme: string; readonly cellOf: readonly number[]; readonly counted: readonly number[] };
 }
 
 /** A group of sites that some combination of totals of `kind` shows alone, although not all of it agreed. */
@@ -109,11 +118,42 @@ export function withRequest(state: GuardState, request: GuardRequest): { state: 
     kinds[kind] = after;
     changed.add(kind);
   }
-  return { state: changed.size === 0 ? state : { kinds }, changed: [...changed] };
+  return { state: changed.size === 0 ? state : { ...state, kinds }, changed: [...changed] };
+}
+
+/** Pieces of the own cohort that no cut divides. */
+export function atomsOfCuts(cuts: Readonly<Record<string, readonly number[]>>, counted: readonly number[]): Atom[] {
+  const schemes = Object.keys(cuts).sort();
+  const atoms = new Map<string, Atom>();
+  for (const [row, weight] of counted.entries()) {
+    const cells = schemes.map((scheme) => cuts[scheme]![row]!);
+    const key = cells.join(',');
+    const known = atoms.get(key);
+    atoms.set(key, {
+      cells: known?.cells ?? Object.fromEntries(schemes.map((scheme, at) => [scheme, cells[at]!])),
+      n: (known?.n ?? 0) + weight,
+    });
+  }
+  return [...atoms.values()];
+}
+
+/** Adds the own cut to the state, and puts the atoms of all cuts into the rules. */
+function withCut(state: GuardState, rules: GuardRules): { state: GuardState; rules: GuardRules } {
+  const own = rules.own;
+  if (own?.cut === undefined) return { state, rules };
+  const { scheme, cellOf, counted } = own.cut;
+  const cuts = { ...state.cuts, [scheme]: cellOf };
+  const sizes = new Set([...Object.values(cuts), counted].map((cut) => cut.length));
+  assert(sizes.size === 1, 'all cuts of one frozen cohort have its cases');
+  return {
+    state: state.cuts?.[scheme] === undefined ? { ...state, cuts } : state,
+    rules: { ...rules, own: { site: own.site, atoms: atomsOfCuts(cuts, counted) } },
+  };
 }
 
 /** Decides one set and gives the state to keep before anything is signed. The same set again is free. */
-export function guardDecision(state: GuardState, request: GuardRequest, rules: GuardRules): GuardDecision {
+export function guardDecision(before: GuardState, request: GuardRequest, given: GuardRules): GuardDecision {
+  const { state, rules } = withCut(before, given);
   const { state: next, changed } = withRequest(state, request);
   const { kinds } = next;
   const isolated = changed.flatMap((kind) => isolations(kind, kinds[kind]!, rules));

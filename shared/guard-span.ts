@@ -110,10 +110,16 @@ export function isolatedGroups(span: Span, minSites: number): string[][] {
 /**
  * Fewest patients of `site` in any combination of totals that shows only sites of `group`: the smallest support, in
  * patients, of a non-zero vector of W_P projected on the site. Infinity where nothing is shown. Where the exact search
- * would be long the smallest shown piece is returned, which is never more than the exact answer.
+ * would be long the smallest shown piece is returned, which is never more than the exact answer; 0 where a cut is shown that
+ * the atoms do not know, because nothing can then be said.
  */
 export function fewestPatients(span: Span, group: readonly string[], site: string, atoms: readonly Atom[]): number {
   const isolated = isolatedBy(span, group);
+  for (const [at, index] of isolated.columns.entries()) {
+    const { site: where, scheme } = span.columns[index]!;
+    const known = scheme === null || atoms.every((atom) => atom.cells[scheme] !== undefined);
+    if (where === site && !known && isolated.basis.some((vector) => vector[at] !== 0n)) return 0;
+  }
   const values = isolated.basis.map((vector) =>
     atoms.map((atom) => {
       let value = 0n;
@@ -131,7 +137,8 @@ export function fewestPatients(span: Span, group: readonly string[], site: strin
   );
 }
 
-const SUPPORT_SEARCH_MAX = 20_000;
+/** Nodes of the search below before it settles for its lower bound: a fraction of a second. */
+const SUPPORT_SEARCH_MAX = 50_000;
 
 /** Smallest total weight of the support of a non-zero vector in the row space. Infinity for the zero space. */
 export function smallestSupport(rows: readonly (readonly bigint[])[], weights: readonly number[]): number {
@@ -147,29 +154,37 @@ export function smallestSupport(rows: readonly (readonly bigint[])[], weights: r
     const known = pieces.get(key);
     pieces.set(key, { column, weight: (known?.weight ?? 0) + weights[at]! });
   }
-  const list = [...pieces.values()];
+  const list = [...pieces.values()].sort((a, b) => b.weight - a.weight);
   const smallestPiece = Math.min(...list.map((piece) => piece.weight));
   if (list.length === dimension) return smallestPiece;
-  if (binomialAbove(list.length, dimension - 1, SUPPORT_SEARCH_MAX)) return smallestPiece;
-  // A vector of smallest support vanishes on a set of columns of rank dimension - 1, and is determined by it.
+
+  // Piece by piece, heavy ones first: either the vector is zero there, which takes one dimension, or its weight counts.
   let best = Number.POSITIVE_INFINITY;
-  for (const zeros of combinations(
-    list.map((_, index) => index),
-    dimension - 1,
-  )) {
-    const system = zeros.map((index) => list[index]!.column);
-    const step = reduce(system, dimension);
-    if (step.pivots.length < dimension - 1) continue;
-    const combination = nullSpace(step.reduced, step.pivots, dimension)[0]!;
-    let weight = 0;
-    for (const piece of list) {
-      let value = 0n;
-      for (let row = 0; row < dimension; row++) value += combination[row]! * piece.column[row]!;
-      if (value !== 0n) weight += piece.weight;
+  let nodes = 0;
+  const search = (basis: readonly (readonly bigint[])[], at: number, weight: number): void => {
+    nodes++;
+    if (basis.length === 0 || weight >= best || nodes > SUPPORT_SEARCH_MAX) return;
+    if (basis.length === 1) {
+      best = Math.min(
+        best,
+        list.reduce((sum, piece, index) => sum + (basis[0]![index] === 0n ? 0 : piece.weight), 0),
+      );
+      return;
     }
-    best = Math.min(best, weight);
-  }
-  return best;
+    const tool = basis.find((row) => row[at] !== 0n);
+    if (tool === undefined) {
+      search(basis, at + 1, weight);
+      return;
+    }
+    const zeroHere = basis
+      .filter((row) => row !== tool)
+      .map((row) => (row[at] === 0n ? row : eliminate(row, tool, at)));
+    search(zeroHere, at + 1, weight);
+    search(basis, at + 1, weight + list[at]!.weight);
+  };
+  const basis = Array.from({ length: dimension }, (_, row) => list.map((piece) => piece.column[row]!));
+  search(basis, 0, 0);
+  return nodes > SUPPORT_SEARCH_MAX ? smallestPiece : best;
 }
 
 /** Reduced row echelon form over the integers; rows are primitive and pivot columns zero elsewhere. */
@@ -253,13 +268,4 @@ export function* combinations<T>(items: readonly T[], size: number): Generator<T
   }
   for (let first = 0; first + size <= items.length; first++)
     for (const rest of combinations(items.slice(first + 1), size - 1)) yield [items[first]!, ...rest];
-}
-
-function binomialAbove(n: number, k: number, limit: number): boolean {
-  let value = 1;
-  for (let i = 1; i <= Math.min(k, n - k); i++) {
-    value = (value * (n - i + 1)) / i;
-    if (value > limit) return true;
-  }
-  return false;
 }

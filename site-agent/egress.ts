@@ -43,7 +43,7 @@ export function checkRelease(leaves: readonly TensorSpec[], contribution: Contri
   for (const leaf of leaves) {
     const refused = visibilityRefusal(context.policy, leaf, context.site, context.showAggregate);
     const values = contribution.get(leaf.name);
-    if (refused !== null && values !== undefined && values.some((value) => value !== 0))
+    if (refused !== null && values?.some((value) => value !== 0) === true)
       faults.push({ code: 'POLICY_VISIBILITY_REFUSED', message: refused });
     if (values === undefined) continue;
     const fault = tensorFault(leaf, values, context.site);

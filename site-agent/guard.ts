@@ -1,3 +1,4 @@
+import type { OwnCohort } from '../shared/guard-decision.js';
 import { type Atom, smallestSupport } from '../shared/guard-span.js';
 
 /**
@@ -19,6 +20,21 @@ export function ownAtoms(scheme: string, cells: number, cellOf: ArrayLike<number
   const n = new Array<number>(cells).fill(0);
   for (let row = 0; row < cellOf.length; row++) if (counted[row] === 1) n[cellOf[row]!]! += 1;
   return n.map((count, cell) => ({ cells: { [scheme]: cell }, n: count }));
+}
+
+/** The own cohort as the guard needs it, with its cut case by case so that later studies with another cut are judged too. */
+export function ownCohort(
+  site: string,
+  scheme: string,
+  cells: number,
+  cellOf: ArrayLike<number>,
+  counted: ArrayLike<number>,
+): OwnCohort {
+  return {
+    site,
+    atoms: ownAtoms(scheme, cells, cellOf, counted),
+    cut: { scheme, cellOf: Array.from(cellOf), counted: Array.from(counted) },
+  };
 }
 
 /** Behind every study that released anything: which cases, as keyed hashes that only this site can make. */

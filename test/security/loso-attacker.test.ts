@@ -11,6 +11,7 @@ import {
   guardRequest,
   overlapDecision,
   ownAtoms,
+  ownCohort,
 } from '../../site-agent/guard.js';
 
 /**
@@ -258,6 +259,50 @@ describe('single-site rules for what may be isolated', () => {
       momentColumns: spec.name.includes('/gradient') && /\/\d+\/gradient/.test(spec.name) ? 10 : 30,
     }));
     expect(guardDecision(EMPTY_GUARD, guardRequest(specs, SITES, 's', 5), { ...declared, own }).ok).toBe(true);
+  });
+});
+
+describe('two studies that cut one cohort differently', () => {
+  const patients = 100;
+  const counted = new Uint8Array(patients).fill(1);
+  const first = Array.from({ length: patients }, (_, row) => row % 5);
+  const declared = (scheme: string, cellOf: number[]): GuardRules => ({
+    ...STRICT,
+    showAggregate: SITES,
+    own: ownCohort('birch', scheme, 5, cellOf, counted),
+  });
+  const request = (scheme: string) =>
+    guardRequest(
+      leaves(
+        fits(
+          SITES.map((site) => [site]),
+          5,
+        ),
+        5,
+      ),
+      SITES,
+      scheme,
+      5,
+    );
+  const started = guardDecision(EMPTY_GUARD, request('one'), declared('one', first));
+
+  it('are judged together: cells that differ by two patients show those two', () => {
+    expect(started.ok).toBe(true);
+    if (!started.ok) return;
+    const kept = JSON.parse(JSON.stringify(started.state)) as GuardState;
+    const swapped = [...first];
+    [swapped[0], swapped[1]] = [swapped[1]!, swapped[0]!];
+    const near = guardDecision(kept, request('two'), declared('two', swapped));
+    expect(near.ok).toBe(false);
+    if (!near.ok) expect(near.code).toBe('POLICY_GUARD_TOO_FEW');
+    const other = Array.from({ length: patients }, (_, row) => Math.floor(row / 5) % 5);
+    expect(guardDecision(kept, request('two'), declared('two', other)).ok).toBe(true);
+  });
+
+  it('an unknown earlier cut is refused, not guessed', () => {
+    if (!started.ok) return;
+    const forgotten: GuardState = { kinds: started.state.kinds };
+    expect(guardDecision(forgotten, request('two'), declared('two', first)).ok).toBe(false);
   });
 });
 
