@@ -219,6 +219,30 @@ describe('fedavg', () => {
     );
   });
 
+  it('declares a fit of two sites as visible, names the cells behind each sum, and trains nobody in the last round', () => {
+    const parameters = new Float64Array(5);
+    const entry = { n: 100, train: true, parameters };
+    const broadcast = {
+      round: 0,
+      fits: [
+        { ...entry, id: 'none:all/1' },
+        { ...entry, id: 'none:without-birch', train: false },
+      ],
+    };
+    const leaves = fedAvgDeclaration.leaves(spec, broadcast);
+    expect(leaves.map(({ name, visibility }) => [name, visibility])).toEqual([
+      ['none:all/1/parameters', 'total'],
+      ['none:all/1/held-back', 'total'],
+      ['none:without-birch/held-back', 'site'],
+    ]);
+    expect(leaves[0]!.shape).toEqual([6 * 4 + 4 + 4 + 1]);
+    expect(leaves[0]!.contributors.map(({ cells }) => cells)).toEqual([
+      [0, 2],
+      [0, 2],
+      [0, 2],
+    ]);
+  });
+
   it('declares sums that stay exact in a double', () => {
     for (const n of [1, 100, 5000, 1e6])
       expect(n * PARAMETER_LIMIT * powerOfTwo(fractionBitsFor(n))).toBeLessThanOrEqual(2 ** 52);

@@ -312,6 +312,42 @@ describe('other studies', () => {
     expect(Math.abs(numberOf(got.sites['alder']!['auc']) - twin.auc)).toBeLessThan(1e-12);
   });
 
+  it('a single external site: its own metrics are the pooled ones, and nothing is sent twice', () => {
+    const patients = simulateTable(7, all).filter((patient) => !['fir', 'gum'].includes(patient.site));
+    const { spec, run } = setUp(patients, { threshold: 0.5 }, { external: ['elm'] });
+    const external = foldNamed(run(bySite(patients)).result, 'external');
+    expect(external.pooled).toEqual(external.sites['elm']);
+    const units = [{ model: 'logistic', arm: 'none' }] as const;
+    const leaves = validateDeclaration.leaves(spec, { phase: 'evaluate', units, thresholds: {} });
+    expect(leaves.filter(({ name }) => name.includes('external')).map(({ kind }) => kind)).toEqual([
+      'validate.metrics.external',
+    ]);
+  });
+
+  it('too few patients for a histogram: 0.5, and a note says so', () => {
+    const few = { alder: 6, birch: 5, cedar: 4, dogwood: 4, elm: 30, fir: 30, gum: 30 };
+    const patients = simulateTable(9, { sizes: few, cells: 3 });
+    const { result } = setUp(patients).run(bySite(patients));
+    const threshold = result.thresholds.find((entry) => entry.outer === 'all')!;
+    expect(threshold).toMatchObject({ source: 'default', value: 0.5, bins: null });
+    expect(result.notes.some((note) => note.reason.startsWith('threshold of logistic/none/all'))).toBe(true);
+  });
+
+  it('nobody to evaluate: one round and an empty list', () => {
+    const patients = simulateTable(7, { ...all, cells: 1 });
+    const own = setUp(patients, { threshold: 0.4 }, { cells: 1, external: [] });
+    const fits = own.spec.fits.filter((fit) => fit.outer === 'all');
+    const views = viewsOf(own.spec.frame, [patients], new Map());
+    const { result, rounds } = runInMemory(
+      halves,
+      { ...own.spec, fits },
+      views,
+      new Map([['logistic', modelOf(fits)]]),
+    );
+    expect(rounds).toBe(1);
+    expect(result).toMatchObject({ folds: [], pooledFold: null });
+  });
+
   it('a survival endpoint: C-index in one round', () => {
     const patients = simulateTable(7, all);
     const { run, score } = setUp(patients, {}, { endpoint: { type: 'survival', unit: 'days', horizon: null } });
