@@ -213,8 +213,9 @@ class Run {
   /** New keys where they help; everybody where somebody refused to go on without the missing; otherwise the round fails. */
   private stopForRefusal(attempt: AttemptState, sites: readonly string[]): void {
     const refused = sites.filter((site) => this.refusedForGood(attempt, site));
+    const taking = attempt.set?.survivors ?? attempt.sites;
     if (refused.length === 0) this.abort(attempt, 'lostSecrets', sites);
-    else if ((attempt.set?.dropped.length ?? 0) > 0 && !this.needsEverybody()) this.abort(attempt, 'refused', refused);
+    else if (taking.length < this.roster.length && !this.needsEverybody()) this.abort(attempt, 'refused', refused);
     else this.fail(attempt.out.get(refused[0]!)!, refused);
   }
 

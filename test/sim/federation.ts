@@ -33,7 +33,7 @@ export interface SimResult {
   readonly failure: string | null;
 }
 
-const HORIZON_MS = 4_000_000;
+const HORIZON_MS = 1_000_000;
 const SITE_NAMES = [
   'alder',
   'birch',
@@ -163,7 +163,9 @@ export function simulateFederation(options: SimOptions): SimResult {
   };
 
   const guard = (set: SurvivorSet) =>
-    options.strictGuard === true && set.dropped.length > 0 ? ('SECAGG_SET_INVALID' as const) : ('ok' as const);
+    options.strictGuard === true && set.survivors.length < options.sites
+      ? ('SECAGG_SET_INVALID' as const)
+      : ('ok' as const);
   const sites = new Map(
     [...study.keys].map(([site, keys]) => {
       const toCoordinator = (message: SiteMessage, blob?: Uint8Array) => {

@@ -1,0 +1,170 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { packWords } from '../../shared/fixed-point.js';
+import { Checkers } from './checkers.js';
+import { addFaults, CALM, EXCHANGES, FAULT_KINDS, noFaults } from './faults.js';
+import { optionsForSeed, type SimResult, simulateFederation, siteNames } from './federation.js';
+import { makeStudy, makeTerms } from './world.js';
+
+const SEEDS = Array.from({ length: 50 }, (_, index) => index + 1);
+
+describe('federations from 50 seeds, with crashes, delays, duplicates, reordering and loss', () => {
+  const results = new Map<number, SimResult>();
+  beforeAll(() => {
+    for (const seed of SEEDS) results.set(seed, simulateFederation(optionsForSeed(seed)));
+  });
+
+  it('break no promise: exact totals, nothing unmasked on the wire, nothing used twice, one kind of share', () => {
+    for (const [seed, result] of results) expect(result.violations, `seed ${seed}`).toEqual([]);
+  });
+
+  it('finish whenever the faults let them', () => {
+    for (const [seed, result] of results)
+      if (result.couldFinish) expect(result.finished, `seed ${seed}: ${result.failure ?? 'stuck'}`).toBe(true);
+    // The rule itself must not be empty: some seeds lose more sites than they can do without.
+    expect([...results.values()].some((result) => !result.couldFinish)).toBe(true);
+    expect([...results.values()].filter((result) => result.finished).length).toBeGreaterThan(40);
+  });
+
+  it('end in the same bits as an undisturbed run where the study waits for missing sites', () => {
+    let compared = 0;
+    for (const [seed, result] of results) {
+      const options = optionsForSeed(seed);
+      if (options.terms.onMissingSite !== 'wait') continue;
+      const calm = simulateFederation({ ...options, faults: CALM });
+      expect(calm.attempts, `seed ${seed}`).toBe(options.rounds);
+      expect(result.totals, `seed ${seed}`).toEqual(calm.totals);
+      compared++;
+    }
+    expect(compared).toBe(25);
+  });
+
+  it('go on without a site that is lost for good, where the study says continue', () => {
+    const partial = [...results.values()].flatMap((result) => result.totals).filter((total) => total.sites.length < 3);
+    expect(partial).toEqual([]);
+    const without = SEEDS.filter((seed) => {
+      const { sites } = optionsForSeed(seed);
+      return results.get(seed)!.totals.some((total) => total.sites.length < sites);
+    });
+    expect(without.length).toBeGreaterThan(5);
+  });
+
+  it('meet every kind of fault in every exchange', () => {
+    const sum = noFaults();
+    for (const result of results.values()) addFaults(sum, result.faults);
+    process.stdout.write(
+      `${EXCHANGES.map((exchange) => `${exchange}: ${FAULT_KINDS.map((kind) => `${kind} ${sum[exchange][kind]}`).join(', ')}`).join('\n')}\n`,
+    );
+    for (const exchange of EXCHANGES)
+      for (const kind of FAULT_KINDS) expect(sum[exchange][kind], `${kind} in ${exchange}`).toBeGreaterThan(0);
+  });
+
+  it('replay exactly', () => {
+    for (const seed of [2, 5]) expect(simulateFederation(optionsForSeed(seed))).toEqual(results.get(seed));
+  });
+});
+
+describe('a kill at any durable write, then a restart', () => {
+  for (const coordinator of ['malicious', 'curious'] as const)
+    it(`ends in the same bits (${coordinator} coordinator)`, () => {
+      const base = { seed: 7, sites: 3, rounds: 2, terms: { coordinator }, faults: CALM };
+      const calm = simulateFederation(base);
+      expect(calm.finished).toBe(true);
+      for (let index = 0; index < calm.writes; index++)
+        for (const when of ['before', 'after'] as const) {
+          const faults = { ...CALM, crashAtWrite: { index, when } };
+          const killed = simulateFederation({ ...base, faults });
+          expect(killed.violations, `write ${index} ${when}`).toEqual([]);
+          expect(killed.totals, `write ${index} ${when}`).toEqual(calm.totals);
+        }
+    });
+
+  it('ends in the same bits in plain mode, which are those of secure mode', () => {
+    const base = { seed: 7, sites: 3, rounds: 2, terms: { mode: 'plain' as const }, faults: CALM };
+    const calm = simulateFederation(base);
+    const secure = simulateFederation({ ...base, terms: { mode: 'secure' } });
+    expect(calm.totals).toEqual(secure.totals);
+    for (let index = 0; index < calm.writes; index++) {
+      const faults = { ...CALM, crashAtWrite: { index, when: 'after' as const } };
+      expect(simulateFederation({ ...base, faults }).totals, `write ${index}`).toEqual(calm.totals);
+    }
+  });
+});
+
+describe('one site lost for good at any of its durable writes', () => {
+  it('leaves exact totals of the others, and under continue the study finishes', () => {
+    const base = { seed: 11, sites: 4, rounds: 2, terms: { onMissingSite: 'continue' as const }, faults: CALM };
+    let partial = 0;
+    for (let own = 1; own <= 16; own++) {
+      const faults = { ...CALM, lostForGood: new Map([['birch', own]]) };
+      const result = simulateFederation({ ...base, faults });
+      expect(result.violations, `write ${own}`).toEqual([]);
+      expect(result.finished, `write ${own}`).toBe(true);
+      partial += result.totals.filter((total) => !total.sites.includes('birch')).length;
+    }
+    expect(partial).toBeGreaterThan(8);
+  });
+
+  it('under wait the study does not finish, and names nobody in a total who was not in it', () => {
+    const faults = { ...CALM, lostForGood: new Map([['birch', 4]]) };
+    const result = simulateFederation({ seed: 11, sites: 4, rounds: 2, terms: {}, faults });
+    expect(result.couldFinish).toBe(false);
+    expect(result.finished).toBe(false);
+    expect(result.violations).toEqual([]);
+  });
+
+  it('a guard that refuses smaller sets makes continue wait for everybody', () => {
+    // Birch is away long enough to be given up on, and comes back.
+    const base = { seed: 13, sites: 4, rounds: 2, terms: { onMissingSite: 'continue' as const }, strictGuard: true };
+    const calm = simulateFederation({ ...base, faults: CALM });
+    for (let index = 0; index < 40; index++) {
+      const result = simulateFederation({ ...base, faults: { ...CALM, crashAtWrite: { index, when: 'after' } } });
+      expect(result.violations).toEqual([]);
+      expect(result.totals, `write ${index}`).toEqual(calm.totals);
+    }
+  });
+});
+
+describe('the checkers', () => {
+  const terms = makeTerms(siteNames(3));
+  const study = makeStudy(terms, 2, 1);
+  const round = study.rounds[0]!;
+
+  it('notice a total over other sites than it names', () => {
+    const checkers = new Checkers(study);
+    checkers.total(round, ['alder', 'birch', 'cedar'], packWords(round.words.get('alder')!));
+    expect(checkers.violations).toHaveLength(1);
+  });
+
+  it('notice an unmasked contribution on the wire', () => {
+    const checkers = new Checkers(study);
+    const message = {
+      type: 'maskedInput',
+      studyHash: '',
+      context: 'c',
+      blobHash: 'b',
+      byteLength: round.bytes,
+      nextPreKey: null,
+      signature: new Uint8Array(64),
+    } as const;
+    checkers.wire('alder', message, packWords(round.words.get('alder')!));
+    expect(checkers.violations.length).toBeGreaterThan(0);
+  });
+
+  it('notice both kinds of share of one site', () => {
+    const checkers = new Checkers(study);
+    const share = { dealer: 'birch', share: new Uint8Array(32), salt: new Uint8Array(16) };
+    for (const kind of ['self', 'mask'] as const)
+      checkers.wire(
+        'alder',
+        {
+          type: 'sharesReleased',
+          studyHash: '',
+          context: 'c',
+          shares: [{ ...share, kind }],
+          signature: new Uint8Array(64),
+        },
+        undefined,
+      );
+    expect(checkers.violations).toHaveLength(1);
+  });
+});
