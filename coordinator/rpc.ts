@@ -1,4 +1,5 @@
 import type { Http2SecureServer, Http2Session } from 'node:http2';
+import type { Socket } from 'node:net';
 import grpc from '@grpc/grpc-js';
 import { ConcordatError } from '../shared/errors.js';
 import { LIMITS } from '../shared/limits.js';
@@ -37,6 +38,8 @@ export interface RunningServer extends CoordinatorLink {
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { handlers, identity } = options;
+  // grpc-js writes to stderr by itself; every failure reaches the caller as an error of the table instead.
+  if (process.env['GRPC_VERBOSITY'] === undefined) grpc.setLogVerbosity(grpc.logVerbosity.NONE);
   const nowMs = options.nowMs ?? Date.now;
   const access = new Access(options.roster, nowMs);
   const streams = new ControlStreams(access, handlers, {
@@ -53,7 +56,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     'grpc.keepalive_timeout_ms': LIMITS.keepaliveTimeoutMs,
     'grpc.keepalive_permit_without_calls': 1,
   });
-  configureHttp2(server, (http2) => access.watch(http2));
+  const sockets = new Set<Socket>();
+  configureHttp2(server, (http2) => {
+    access.watch(http2);
+    http2.on('connection', (socket: Socket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+    });
+  });
 
   const services = loadServices();
   server.addService(services.federation, streams.service());
@@ -100,8 +110,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     close: async () => {
       streams.stop();
       await new Promise<void>((resolve) => {
-        // Streams were told; whatever still runs after a moment is cut.
-        const timer = setTimeout(() => server.forceShutdown(), 200);
+        // Streams were told; whatever still runs after a moment is cut, also lines that will never close by themselves.
+        const timer = setTimeout(() => {
+          server.forceShutdown();
+          for (const socket of sockets) socket.destroy();
+          resolve();
+        }, 200);
         server.tryShutdown(() => {
           clearTimeout(timer);
           resolve();

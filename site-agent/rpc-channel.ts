@@ -41,6 +41,8 @@ export interface ChannelOptions {
  */
 export function openStubs(options: ChannelOptions): { readonly stubs: Stubs; readonly close: () => void } {
   const { address, authorityPem, certificate } = options;
+  // grpc-js writes to stderr by itself; every failure reaches the caller as an error of the table instead.
+  if (process.env['GRPC_VERBOSITY'] === undefined) grpc.setLogVerbosity(grpc.logVerbosity.NONE);
   const credentials = grpc.credentials.createSsl(
     Buffer.from(authorityPem),
     certificate === undefined ? null : Buffer.from(certificate.privateKeyPem),
