@@ -51,8 +51,7 @@ export function modelCard(input: CardInput): string {
     '## Intended use',
     `Research. Predicts ${outcome} from ${study.cohort.features.length} imaging features${covariateText(study)}. It is not a medical device and has not been assessed as one; no treatment decision may rest on it alone.`,
     '## Data',
-    'Patients never left their hospitals: only declared sums over sites did, under secure aggregation' +
-      (study.privacy.secureAggregation ? '.' : ' switched off in this study.'),
+    dataText(study),
     siteTable(input),
     '## Model',
     modelText(input),
@@ -75,6 +74,13 @@ function covariateText(study: Study): string {
   if (names.length === 0) return '';
   const used = study.model.covariates ? 'and' : 'with harmonization by';
   return ` ${used} ${names.join(', ')}`;
+}
+
+function dataText(study: Study): string {
+  const shown = study.validation.perSite ? ', and each site’s own validation metrics' : '';
+  return study.privacy.secureAggregation
+    ? `Patients’ rows never left their hospitals: only declared sums over sites did, under secure aggregation${shown}.`
+    : 'Patients’ rows never left their hospitals. Secure aggregation was switched off: the coordinator saw the sums of each site.';
 }
 
 function siteTable({ sites }: CardInput): string {
