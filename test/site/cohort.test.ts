@@ -341,7 +341,9 @@ describe('files', () => {
 
   it('names what cannot be read without the folder', () => {
     writeFileSync(join(folder, 'gone.yaml'), 'concordat: 1\ntable: none.csv\nid: id\n');
-    expect(() => loadCohort(STUDY, join(folder, 'gone.yaml'), 'alder')).toThrow('none.csv cannot be read (ENOENT)');
+    expect(() => loadCohort(STUDY, join(folder, 'gone.yaml'), 'alder')).toThrow(
+      expect.objectContaining({ code: 'COHORT_UNREADABLE', message: 'none.csv cannot be read (ENOENT)' }),
+    );
     writeFileSync(join(folder, 'latin.csv'), Buffer.from('id,f1\nM\xfcller,1\n', 'latin1'));
     writeFileSync(join(folder, 'latin.yaml'), 'concordat: 1\ntable: latin.csv\nid: id\n');
     expect(() => loadCohort(STUDY, join(folder, 'latin.yaml'), 'alder')).toThrow('latin.csv is not UTF-8 text');

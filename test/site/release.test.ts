@@ -295,6 +295,6 @@ model: {type: cox, strata: none}
       '2 unknown field "minimumCohorts"; did you mean "minimumCohort"?',
       '3 visibility.metrics must be true or false, not text',
     ]);
-    expect(refusal(() => parsePolicy(': :', 'policy.yaml')).code).toMatch(/POLICY_(UNREADABLE|INVALID)/);
+    expect(refusal(() => parsePolicy('a: [', 'policy.yaml')).code).toBe('POLICY_UNREADABLE');
   });
 });
