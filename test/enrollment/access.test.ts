@@ -248,6 +248,38 @@ describe('connections', () => {
   });
 });
 
+describe('a control stream', () => {
+  const hello = { site: 'alder', protocolVersion: 1, programVersion: 'test' };
+  /** Sends these frames on a raw stream; the code with which the coordinator ends it, or `open` where it answers. */
+  async function answerTo(frames: object[]): Promise<string> {
+    const { stubs, close } = openStubs({
+      address: `127.0.0.1:${loopback.server.port}`,
+      authorityPem: alder.invitation.authority,
+      certificate: { certificatePem: alder.tlsCertificatePem, privateKeyPem: alder.tlsKeyPem },
+    });
+    const stream = stubs.federation.connect();
+    const code = await new Promise<string>((resolve) => {
+      stream.on('error', (error: grpc.ServiceError) => resolve(String(error.metadata?.get('concordat-code')[0])));
+      stream.on('data', (wire: { body?: string }) => wire.body === 'heartbeatAnswer' && resolve('open'));
+      for (const frame of frames) stream.write(frame);
+    });
+    stream.cancel();
+    close();
+    return code;
+  }
+
+  it('begins with hello in the same protocol, once, and its heartbeats count upwards', async () => {
+    const beat = (sequence: number) => ({ heartbeat: { sequence: String(sequence) } });
+    expect(await answerTo([{ hello }, beat(1)])).toBe('open');
+    expect(await answerTo([{ hello: { ...hello, protocolVersion: 2 } }])).toBe('WIRE_VERSION_MISMATCH');
+    expect(await answerTo([beat(1)])).toBe('WIRE_MESSAGE_UNKNOWN');
+    expect(await answerTo([{}])).toBe('WIRE_MESSAGE_UNKNOWN');
+    expect(await answerTo([{ hello: { site: 'alder' } }])).toBe('WIRE_FIELD_MISSING');
+    expect(await answerTo([{ hello }, { hello }])).toBe('WIRE_FIELD_INVALID');
+    expect(await answerTo([{ hello }, beat(0)])).toBe('WIRE_FIELD_INVALID');
+  });
+});
+
 describe('a transfer that breaks off', () => {
   it('goes on where it stopped: 20 MB both ways through a line that breaks', async () => {
     const proxy = await freezingProxy(loopback.server.port);
