@@ -42,12 +42,16 @@ export function studyCheckText(check: StudyCheck): string {
   if (check.isolated.length === 0) return 'No combination of totals shows fewer sites than privacy.minSites alone.';
   const rows = check.isolated.map((entry) => [
     entry.sites.join(' + '),
-    entry.declared ? 'declared' : `NOT DECLARED by ${entry.undeclared.join(', ')}`,
+    entry.byDesign
+      ? 'by design: metrics, descriptions'
+      : entry.declared
+        ? 'declared in privacy.showAggregate'
+        : `NOT DECLARED by ${entry.undeclared.join(', ')}`,
     [...new Set(entry.kinds.map((kind) => kind.split('.')[0]))].join(', '),
     entry.casesNeeded,
     entry.cases === null ? '–' : `${entry.cases}${entry.tooFew.length > 0 ? ' TOO FEW' : ''}`,
   ]);
-  return table(['shown alone', 'privacy.showAggregate', 'by totals of', 'cases needed', 'cases'], rows, {
+  return table(['shown alone', 'agreed', 'by totals of', 'cases needed', 'cases'], rows, {
     align: ['left', 'left', 'left', 'right', 'right'],
   });
 }

@@ -1,8 +1,5 @@
-import { type ModelSpecBase, predictorsOf, type ValidateSpec } from './computations/frame.js';
-import { type Fit, fitContributors } from './fits.js';
 import { EMPTY_GUARD, guardRequest, type KindState, spanOfKind, tooFew, withRequest } from './guard-decision.js';
 import { type Atom, fewestPatients, isolatedGroups, spanOf } from './guard-span.js';
-import type { Plan } from './plan.js';
 import { type Study, studySites } from './study.js';
 import type { TensorSpec } from './tensors.js';
 
@@ -17,7 +14,9 @@ export interface CheckedIsolation {
   readonly sites: readonly string[];
   /** Kinds of totals that together show these sites alone. */
   readonly kinds: readonly string[];
-  /** All sites of the group signed showAggregate, or the study shows these kinds per site by design. */
+  /** Metrics and descriptions that the study shows per site on purpose; listed apart from what totals give away. */
+  readonly byDesign: boolean;
+  /** By design, or all sites of the group signed showAggregate. */
   readonly declared: boolean;
   readonly undeclared: readonly string[];
   /** Cases that each site of the group needs so that every piece shown of it passes the single-site rules. */
@@ -32,7 +31,8 @@ const SCHEME = 'plan';
 
 /**
  * Evaluates every round of a study as one design: what the span of all its totals shows. `rounds` are the declared
- * tensors of each round (leavesOfPlan, or those of a simulated run, which also knows how wide each moment matrix got).
+ * tensors of each round: a preview with everything at its largest, or those of a simulated run, which knows better how wide
+ * each moment matrix gets.
  * `cellCounts` gives each site's cases per inner fold where they are known; otherwise equal cells are assumed.
  */
 export function checkStudyPlan(
@@ -50,7 +50,8 @@ export function checkStudyPlan(
   for (const [kind, kindState] of Object.entries(state.kinds)) {
     const agreed = new Set([...showAggregate, ...kindState.open]);
     for (const group of isolatedGroups(spanOfKind(kindState), minSites)) {
-      const key = group.join('\n');
+      const byDesign = group.every((site) => kindState.open.includes(site));
+      const key = [String(byDesign), ...group].join('\n');
       const known = groups.get(key);
       const undeclared = group.filter((site) => !agreed.has(site));
       const refusing = group.filter((site) => {
@@ -64,6 +65,7 @@ export function checkStudyPlan(
       groups.set(key, {
         sites: group,
         kinds: [...(known?.kinds ?? []), kind].sort(),
+        byDesign,
         declared: allUndeclared.length === 0,
         undeclared: allUndeclared,
         casesNeeded: Math.max(
@@ -76,7 +78,10 @@ export function checkStudyPlan(
     }
   }
   const isolated = [...groups.values()].sort(
-    (a, b) => a.sites.length - b.sites.length || (a.sites.join() < b.sites.join() ? -1 : 1),
+    (a, b) =>
+      Number(a.byDesign) - Number(b.byDesign) ||
+      a.sites.length - b.sites.length ||
+      (a.sites.join() < b.sites.join() ? -1 : 1),
   );
   return { ok: isolated.every((entry) => entry.declared && entry.tooFew.length === 0), isolated };
 }
@@ -98,62 +103,4 @@ function needed(state: KindState, study: Study, group: readonly string[], site: 
     most = Math.max(most, forPiece(fewestPatients(span, group, site, single), level + 1));
   }
   return most;
-}
-
-/**
- * The tensors of a plan as a design: which fits are summed over whom, for each computation. It needs no data, so it can
- * only bound the columns of a Hessian by the number of predictors; an elastic net's active set is usually smaller.
- */
-export function leavesOfPlan(plan: Plan): { computation: string; leaves: TensorSpec[] }[] {
-  const { frame } = plan;
-  return plan.computations.flatMap(({ instance, computation, spec }) => {
-    const leaf = (fit: Fit, statistic: string, momentColumns: number, meaning: string): TensorSpec => {
-      const contributors = fitContributors(fit, frame.cells);
-      return {
-        name: `${fit.id}/${statistic}`,
-        kind: `${computation}.${statistic}`,
-        shape: [1],
-        bound: 1,
-        ring: 64,
-        fractionBits: 0,
-        contributors,
-        visibility: contributors.length < frame.minSites ? 'site' : 'total',
-        momentColumns,
-        fold: fit.outer,
-        meaning,
-      };
-    };
-    const design = (fits: readonly Fit[], statistic: string, columns: number, meaning: string) => ({
-      computation: instance,
-      leaves: fits.map((fit) => leaf(fit, statistic, columns, meaning)),
-    });
-    switch (computation) {
-      case 'combat': {
-        const { fits, covariates } = spec as { fits: readonly Fit[]; covariates: readonly string[] };
-        const columns = predictorsOf({ ...frame, features: [] }, true).filter((predictor) =>
-          covariates.includes(frame.covariates[predictor.covariate]!.name),
-        ).length;
-        return [design(fits, 'moments', columns, 'centred moments of the covariates and features')];
-      }
-      case 'moments':
-        return [design((spec as { fits: readonly Fit[] }).fits, 'sums', 0, 'sums and sums of squares of predictors')];
-      case 'logistic':
-      case 'cox': {
-        const model = spec as ModelSpecBase;
-        const columns = predictorsOf(frame, model.covariates).length + (computation === 'logistic' ? 1 : 0);
-        return [
-          design(model.fits, 'gradient', 0, 'gradient of the log likelihood'),
-          design(model.fits, 'hessian', columns, 'curvature of the log likelihood'),
-        ];
-      }
-      case 'fedavg':
-        return [design((spec as ModelSpecBase).fits, 'parameters', 0, 'network parameters after local training')];
-      case 'validate': {
-        const outer = (spec as ValidateSpec).fits.filter((fit) => fit.inner === null);
-        return [design(outer, 'histogram', 0, 'histogram of out-of-fold predictions')];
-      }
-      default:
-        return [];
-    }
-  });
 }

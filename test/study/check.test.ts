@@ -3,15 +3,16 @@ import { simulateCohort } from '../../cli/demo-cohort.js';
 import { studyCheckText } from '../../cli/format-site.js';
 import { planStudy } from '../../shared/plan.js';
 import type { Study } from '../../shared/study.js';
-import { checkStudyPlan, leavesOfPlan } from '../../shared/study-check.js';
+import { checkStudyPlan } from '../../shared/study-check.js';
 import { parseStudy } from '../../shared/study-parse.js';
+import { previewLeaves } from '../../site-agent/preview.js';
 
 const demo = parseStudy(simulateCohort(1).studyYaml.replace('"original_*"', 'f1, f2, f3, f4'), 'study.yaml');
 const TRAINING = ['alder', 'birch', 'cedar', 'dogwood'];
 
 function check(study: Study, counts: Record<string, number[]> | null = null) {
   return checkStudyPlan(
-    leavesOfPlan(planStudy(study)).map(({ leaves }) => leaves),
+    previewLeaves(planStudy(study)).flatMap(({ rounds }) => [...rounds]),
     study,
     counts,
   );
@@ -29,9 +30,11 @@ describe('study check', () => {
   it('finds that leave-one-site-out shows every training site, and that the demo declares it', () => {
     const result = check(demo);
     expect(result.ok).toBe(true);
-    expect(result.isolated.map(({ sites, declared }) => [sites, declared])).toEqual(
-      TRAINING.map((site) => [[site], true]),
-    );
+    const byTotals = result.isolated.filter(({ byDesign }) => !byDesign);
+    expect(byTotals.map(({ sites, declared }) => [sites, declared])).toEqual(TRAINING.map((site) => [[site], true]));
+    const onPurpose = result.isolated.filter(({ byDesign }) => byDesign);
+    expect(onPurpose.map(({ sites }) => sites)).toEqual([...TRAINING, 'elm'].map((site) => [site]));
+    expect(onPurpose.flatMap(({ kinds }) => kinds).every((kind) => /^(validate|describe)\./.test(kind))).toBe(true);
     // Four features, sex, age and the intercept: 8 cases in each of four cells, but minimumCohort wants 10.
     expect(result.isolated[0]!.casesNeeded).toBe(40);
     expect(studyCheckText(result)).toContain('declared');
@@ -64,12 +67,11 @@ describe('study check', () => {
   });
 
   it('finds nothing where nobody is left out, and pairs where pairs are', () => {
-    const pooled = check(changed({ validation: { leaveOneSiteOut: false } }));
-    expect(pooled.isolated).toEqual([]);
-    expect(studyCheckText(pooled)).toContain('No combination');
-    const pairs = check(changed({ validation: { leaveOneSiteOut: false, leaveOut: [['alder', 'birch']] } }));
+    const byTotals = (study: Study) => check(study).isolated.filter(({ byDesign }) => !byDesign);
+    expect(byTotals(changed({ validation: { leaveOneSiteOut: false } }))).toEqual([]);
+    const pairs = byTotals(changed({ validation: { leaveOneSiteOut: false, leaveOut: [['alder', 'birch']] } }));
     // The two that are left fill their own tensors alone, and what they lack of everyone is the two that were left out.
-    expect(pairs.isolated.map(({ sites }) => sites)).toEqual([
+    expect(pairs.map(({ sites }) => sites)).toEqual([
       ['alder', 'birch'],
       ['cedar', 'dogwood'],
     ]);
