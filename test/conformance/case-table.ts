@@ -9,9 +9,18 @@ export function inputOf(one: ConformanceCase, file?: string): Table {
   return readTable(pathIn(one, name));
 }
 
-/** Site labels; a table without a site column is dealt in turn to three holders, which must change nothing. */
-export function sitesOf(one: ConformanceCase, table: Table, column = one.document.site): readonly string[] {
-  return column !== null && table.has(column) ? table.text(column) : dealtSites(table.n);
+/**
+ * Site labels of the case's rows. A case without a site column is dealt in turn to three holders, which must change
+ * nothing. A column that is named but absent is an error, except in a block's own input, which may know no sites.
+ */
+export function sitesOf(
+  one: ConformanceCase,
+  table: Table,
+  options: { column?: string | null; ownInput?: boolean } = {},
+): readonly string[] {
+  const column = options.column ?? one.document.site;
+  if (column === null || (options.ownInput === true && !table.has(column))) return dealtSites(table.n);
+  return table.text(column);
 }
 
 export function binaryRows(one: ConformanceCase, table: Table, features: readonly string[]): CaseRows {
@@ -36,7 +45,7 @@ export function survivalRows(
   const strata = stratified ? one.document.strata : null;
   return {
     n: table.n,
-    site: sitesOf(one, table, strata ?? one.document.site),
+    site: sitesOf(one, table, { column: strata }),
     featureNames: features,
     features: features.map((column) => table.numbers(column)),
     outcome: { time: table.numbers(required(one, 'time')), event: table.numbers(required(one, 'event')) },

@@ -72,6 +72,7 @@ const RULES: Readonly<Record<string, readonly Entry[]>> = {
     ['em.iterations', 'E'],
     ['refusal', 'E'],
     ['untouched', 'E'],
+    ['works', 'E'],
     ['known_site.harmonized', 'E'],
     ['known_site_mean_covariates.harmonized', 'unsupported', 'ignores the new patient’s covariates; never the default'],
     ['new_site.harmonized', 'E'],

@@ -138,7 +138,7 @@ interface Fitted {
 function fitted(rows: CaseRows): Fitted {
   const summary = new Federation(rows, 'sites').logistic(UNPENALIZED);
   return {
-    coefficients: [summary.intercept ?? Number.NaN, ...summary.coefficients.map((one) => one.value)],
+    coefficients: [summary.intercept ?? Number.NaN, ...summary.coefficients.map(estimateOf)],
     se: [summary.interceptSe ?? Number.NaN, ...summary.coefficients.map((one) => one.se ?? Number.NaN)],
     covariance: summary.covariance ?? new Float64Array(0),
     logLikelihood: summary.logLikelihood ?? Number.NaN,
@@ -146,6 +146,11 @@ function fitted(rows: CaseRows): Fitted {
     estimated: 1 + summary.coefficients.filter((one) => one.status === 'ok').length,
     n: summary.n,
   };
+}
+
+/** An aliased coefficient is no estimate: R has NA there, Concordat the value 0 with a status. */
+export function estimateOf(one: ModelSummary['coefficients'][number]): number {
+  return one.status === 'aliased' ? Number.NaN : one.value;
 }
 
 const GLM_WEIGHTS = 'glm takes the information at its last but one iterate, and so it is taken here';

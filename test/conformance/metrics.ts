@@ -88,7 +88,7 @@ function dataOf(one: ConformanceCase, meta: Readonly<Record<string, unknown>>): 
   return {
     table,
     y: table.numbers(response),
-    site: sitesOf(one, table),
+    site: sitesOf(one, table, { ownInput: true }),
     predictors: listed.length > 0 ? listed : one.document.features,
   };
 }
