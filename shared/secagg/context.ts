@@ -1,4 +1,5 @@
 import { ConcordatError } from '../errors.js';
+import { checkSpec } from '../fixed-point.js';
 import { LIMITS } from '../limits.js';
 import type { RoundTerms } from '../messages.js';
 import type { TensorSpec } from '../tensors.js';
@@ -53,6 +54,19 @@ export function declarationHash(specs: readonly TensorSpec[]): string {
     ];
   });
   return sha256Hex(statement('declaration', ...fields));
+}
+
+/**
+ * The declaration that this side computed is the one that the attempt names, and every tensor fits its ring over that many
+ * sites. Throws SECAGG_DECLARATION_MISMATCH or SECAGG_RING_OVERFLOW.
+ */
+export function checkDeclaration(specs: readonly TensorSpec[], announced: string, siteCount: number): void {
+  if (declarationHash(specs) !== announced)
+    throw new ConcordatError(
+      'SECAGG_DECLARATION_MISMATCH',
+      'the attempt names another declaration than this side computed',
+    );
+  for (const spec of specs) checkSpec(spec, siteCount);
 }
 
 /** How many shares rebuild a secret, and how many signatures make a set: t, from the study's n sites. */
