@@ -1,10 +1,11 @@
 import { canonicalBytes } from './canonical-json.js';
 import { ConcordatError } from './errors.js';
-import type { Secret } from './secret.js';
 import { signStatement, verifyStatement } from './secagg/keys.js';
 import { statement } from './secagg/statements.js';
+import type { Secret } from './secret.js';
 import { type Study, studyHash, studySchema } from './study.js';
 import type { Approval, Ratification } from './study-messages.js';
+import { contradictions } from './study-parse.js';
 
 /** What a site signs when it decides on a study: the study, the roster with every key in it, and its own box key. */
 export function approvalStatement(approval: Omit<Approval, 'signature'>): Uint8Array {
@@ -53,5 +54,7 @@ export function readStudyDocument(bytes: Uint8Array, wantedHash: string): Study 
   const parsed = studySchema.safeParse(plain);
   if (!parsed.success) throw mismatch('does not follow the schema');
   if (studyHash(parsed.data) !== wantedHash) throw mismatch(`has another hash than ${wantedHash}`);
+  const contradiction = contradictions(parsed.data)[0];
+  if (contradiction !== undefined) throw mismatch(`contradicts itself: ${contradiction.message}`);
   return parsed.data;
 }
