@@ -1,18 +1,34 @@
 import type { StudyCheck } from '../shared/study-check.js';
 import type { LeavesRow, LedgerEntry } from '../site-agent/egress.js';
-import { bytes, count, table } from './format.js';
+import { bytes, count, table, wrap } from './format.js';
 
-/** "What will leave", before a site approves. */
-export function leavesTable(rows: readonly LeavesRow[]): string {
-  const visible = (row: LeavesRow): string =>
-    row.visible === 'total'
-      ? 'only in total'
-      : `${row.visible === 'site' ? 'PER SITE' : 'PER SITE in part'}: ${row.sites.join(', ')}`;
-  return table(
-    ['computation', 'what', 'numbers', 'rounds', 'visible', 'meaning'],
-    rows.map((row) => [row.computation, row.kind, row.numbers, row.rounds, visible(row), row.meaning]),
-    { align: ['left', 'left', 'right', 'right', 'left', 'left'] },
+/**
+ * "What will leave", before a site approves. `width` is the terminal's; the plain words are wrapped to it. Below stands
+ * which sites can be told apart in what is visible per site.
+ */
+export function leavesTable(rows: readonly LeavesRow[], width = 120): string {
+  const words = { total: 'total', site: 'PER SITE', both: 'PER SITE in part' } as const;
+  const cells = rows.map((row) => [row.kind, row.numbers.toLocaleString('en'), row.rounds, words[row.visible]]);
+  const taken = [0, 1, 2, 3].reduce((sum, at) => sum + 2 + Math.max(8, ...cells.map((row) => row[at]!.length)), 0);
+  const lines = rows.flatMap((row, index) =>
+    wrap(row.meaning, Math.max(30, width - taken)).map((text, part) => [
+      ...(part === 0 ? cells[index]! : ['', '', '', '']),
+      text,
+    ]),
   );
+  const perSite = new Map<string, string[]>();
+  for (const row of rows.filter(({ visible }) => visible !== 'total')) {
+    const sites = row.sites.join(', ');
+    perSite.set(sites, [...(perSite.get(sites) ?? []), row.kind]);
+  }
+  return [
+    table(['what', 'numbers', 'rounds', 'visible', 'in plain words'], lines, {
+      align: ['left', 'right', 'left', 'left', 'left'],
+    }),
+    ...[...perSite].flatMap(([sites, kinds]) =>
+      wrap(`PER SITE: ${sites} can be told apart in ${kinds.join(', ')}.`, width),
+    ),
+  ].join('\n');
 }
 
 /** The egress ledger, newest last; the chain's head below it. */

@@ -196,11 +196,14 @@ export interface LeavesRow {
   readonly sites: readonly string[];
 }
 
-/** Leaves of one computation: one list of tensors for each round that is known of, and how many rounds there may be. */
+/**
+ * Leaves of one computation: one list of tensors for each kind of round that is known of, and how many rounds there may
+ * be; null where each listed round happens once.
+ */
 export interface ComputationLeaves {
   readonly computation: string;
   readonly rounds: readonly (readonly TensorSpec[])[];
-  readonly roundsMax: number | null;
+  readonly roundsMax: number | 'until converged' | null;
 }
 
 /** "What will leave", one row for each kind of tensor, in the order of computations. */
@@ -215,13 +218,23 @@ export function describeLeaves(computations: readonly ComputationLeaves[]): Leav
       return {
         computation,
         kind,
-        meaning: [...new Set(all.map((leaf) => leaf.meaning))][0] ?? '',
+        meaning: all[0] === undefined ? '' : meaningOfKind(all[0]),
         tensors: Math.max(...perRound.map((leaves) => leaves.length)),
         numbers: Math.max(...perRound.map((leaves) => leaves.reduce((sum, leaf) => sum + tensorSize(leaf), 0))),
-        rounds: roundsMax === null ? `${withKind}` : `up to ${roundsMax}`,
+        rounds: typeof roundsMax === 'number' ? `up to ${roundsMax}` : (roundsMax ?? String(withKind)),
         visible: perSite.length === 0 ? 'total' : perSite.length === all.length ? 'site' : 'both',
         sites: [...new Set(perSite.flatMap((leaf) => leaf.contributors.map(({ site }) => site)))].sort(),
       };
     });
   });
+}
+
+/** A tensor of one site may name it in its meaning; the row stands for all sites. */
+function meaningOfKind(leaf: TensorSpec): string {
+  const only = leaf.contributors.length === 1 ? leaf.contributors[0]!.site : null;
+  if (only === null) return leaf.meaning;
+  return leaf.meaning
+    .split(/\b/)
+    .map((word) => (word === only ? 'the site' : word))
+    .join('');
 }

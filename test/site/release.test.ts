@@ -203,8 +203,8 @@ describe('what will leave', () => {
       ['validate.metrics', 4, 16, '1', 'site'],
     ]);
     const text = leavesTable(rows);
-    expect(text).toContain('only in total');
-    expect(text).toContain('PER SITE: alder, birch, cedar, dogwood');
+    expect(text).toContain('PER SITE: alder, birch, cedar, dogwood can be told apart in validate.metrics.');
+    expect(text.split('\n').every((line) => line.length <= 120)).toBe(true);
   });
 });
 
