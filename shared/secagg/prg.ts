@@ -1,9 +1,9 @@
-import { createCipheriv, hkdfSync } from 'node:crypto';
+import { createCipheriv, createHmac, hkdfSync } from 'node:crypto';
 import { assert } from '../errors.js';
 import { addInto, subtractInto, wordsPerEntry } from '../fixed-point.js';
 import type { Secret } from '../secret.js';
 import { type TensorSpec, tensorSize } from '../tensors.js';
-import { statement } from './statements.js';
+import { field, statement } from './statements.js';
 
 /**
  * Masks: HKDF-SHA256(secret, salt = digest of all signed pre-keys, info = kind, C, min(u,v), max(u,v), tensor), then
@@ -18,13 +18,23 @@ export interface MaskKeyScope {
   readonly upper: string;
 }
 
-/** AES key of one tensor's mask, 32 bytes. */
+/** AES key of one tensor's mask, 32 bytes: the definition. applyMask computes the same with the extraction done once. */
 export function maskKey(secret: Secret, scope: MaskKeyScope, tensor: string): Uint8Array {
   const info = statement('mask', scope.kind, scope.context, scope.lower, scope.upper, tensor);
   return new Uint8Array(hkdfSync('sha256', secret.reveal(), Buffer.from(scope.preKeyDigest, 'hex'), info, 32));
 }
 
+/** HKDF (RFC 5869): extract once, then one block of expansion for each tensor. */
+function maskKeys(secret: Secret, scope: MaskKeyScope): (tensor: string) => Uint8Array {
+  const salt = Buffer.from(scope.preKeyDigest, 'hex');
+  const extracted = createHmac('sha256', salt).update(secret.reveal()).digest();
+  const prefix = statement('mask', scope.kind, scope.context, scope.lower, scope.upper);
+  const last = Uint8Array.of(1);
+  return (tensor) => createHmac('sha256', extracted).update(prefix).update(field(tensor)).update(last).digest();
+}
+
 const CHUNK_BYTES = 1 << 18;
+const ZERO_IV = new Uint8Array(16);
 const ZEROS = new Uint8Array(CHUNK_BYTES);
 
 /** Adds (or subtracts) the mask to every block of words, in place; `words` are in declaration order. */
@@ -36,12 +46,13 @@ export function applyMask(
   sign: 1 | -1,
 ): void {
   assert(words.length === specs.length, 'one block of words for each declared tensor');
+  const keyOf = maskKeys(secret, scope);
+  const apply = sign === 1 ? addInto : subtractInto;
   specs.forEach((spec, index) => {
     const block = words[index]!;
     assert(block.length === tensorSize(spec) * wordsPerEntry(spec.ring), `words of ${spec.name} do not fit`);
     if (block.length === 0) return;
-    const cipher = createCipheriv('aes-256-ctr', maskKey(secret, scope, spec.name), new Uint8Array(16));
-    const apply = sign === 1 ? addInto : subtractInto;
+    const cipher = createCipheriv('aes-256-ctr', keyOf(spec.name), ZERO_IV);
     // In chunks, so that a mask is never held whole; a chunk is a whole number of entries of either ring.
     for (let start = 0; start < block.length; start += CHUNK_BYTES / 8) {
       const part = block.subarray(start, Math.min(block.length, start + CHUNK_BYTES / 8));

@@ -14,6 +14,11 @@ export function statement(domain: string, ...fields: Field[]): Uint8Array {
   return Buffer.concat([...encodeField(`${PROTOCOL_VERSION} ${domain}`), ...fields.flatMap(encodeField)]);
 }
 
+/** One field as it stands in a statement, to be appended to a statement that was begun before. */
+export function field(value: Field): Uint8Array {
+  return Buffer.concat(encodeField(value));
+}
+
 function encodeField(field: Field): Uint8Array[] {
   if (typeof field === 'string') return prefixed(1, Buffer.from(field, 'utf8'));
   if (typeof field === 'number') {
