@@ -25,8 +25,10 @@ export const LIMITS = {
   /** HTTP/2 flow control: over 40 ms the default of 64 KiB gives 1 MB/s; 16 MiB gives the line's rate. */
   flowControlWindowBytes: 16 * 1024 * 1024,
   heartbeatIntervalMs: 5_000,
-  /** Silence after which the coordinator closes a site's stream, and a site its own. */
+  /** Silence after which the coordinator closes a site's stream. */
   livenessTimeoutMs: 60_000,
+  /** Silence after which a site gives up its connection and opens a new one; the coordinator answers every heartbeat. */
+  silenceTimeoutMs: 30_000,
   /** HTTP/2 pings of an idle connection; an answer may take as long as a heartbeat may. */
   keepaliveTimeMs: 30_000,
   keepaliveTimeoutMs: 60_000,
@@ -45,5 +47,8 @@ export const LIMITS = {
 assert(LIMITS.sitesMax < 128 && LIMITS.secureSitesMin >= 3, 'limits contradict each other');
 assert(LIMITS.transferChunkBytes <= LIMITS.transferChunkBytesMax, 'our own chunks must be accepted');
 assert(LIMITS.transferChunkBytesMax < LIMITS.controlMessageBytesMax, 'one message size limit covers chunks too');
-assert(2 * LIMITS.heartbeatIntervalMs < LIMITS.livenessTimeoutMs, 'one lost heartbeat must not end a connection');
+assert(
+  2 * LIMITS.heartbeatIntervalMs < Math.min(LIMITS.livenessTimeoutMs, LIMITS.silenceTimeoutMs),
+  'one lost heartbeat must not end a connection',
+);
 assert(LIMITS.reconnectFirstMs < LIMITS.reconnectMaxMs, 'backoff grows');

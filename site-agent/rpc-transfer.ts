@@ -13,20 +13,28 @@ import {
 import { isTransient } from '../shared/wire/status.js';
 import { callUnary, errorOf, type Stubs } from './rpc-channel.js';
 
-/** Waits before try number `n` (from 1); rejects when the connection is closed for good. */
-export type Pause = (tryNumber: number) => Promise<void>;
+/** What a transfer needs of the connection it runs over. */
+export interface Line {
+  /** Of the channel in use now; another one after a line was given up. */
+  readonly stubs: Stubs;
+  /** Waits before try number `n` (from 1) is repeated; rejects when the connection is closed for good. */
+  pause(tryNumber: number): Promise<void>;
+  /** The call is cancelled when its line is given up, because a dead line may never end it by itself. */
+  track<T extends grpc.Call>(call: T): T;
+}
 
 /** Sends what the coordinator lacks of the blob, going on after a broken line; returns once it is durable there. */
-export async function uploadBlob(stubs: Stubs, bytes: Uint8Array, pause: Pause): Promise<string> {
+export async function uploadBlob(line: Line, bytes: Uint8Array): Promise<string> {
   if (bytes.length > LIMITS.blobBytesMax)
     throw new ConcordatError('WIRE_SIZE_EXCEEDED', `a blob may have at most ${LIMITS.blobBytesMax} bytes`);
   const hash = sha256(bytes);
-  await repeated(pause, async () => {
-    const stat = await callUnary(stubs.transfer.stat, stubs.transfer, statRequest.encode({ sha256: hash }) as object);
+  await repeated(line, async () => {
+    const { transfer } = line.stubs;
+    const stat = await callUnary(transfer.stat, transfer, statRequest.encode({ sha256: hash }) as object);
     const { complete, offset } = statResponse.decode(stat, 'StatResponse');
     if (complete) return;
     const receipt = uploadReceipt.decode(
-      await sendFrom(stubs, bytes, hash, Math.min(offset, bytes.length)),
+      await sendFrom(line, bytes, hash, Math.min(offset, bytes.length)),
       'UploadReceipt',
     );
     if (receipt.sha256 !== hash) throw hashMismatch(hash);
@@ -35,12 +43,13 @@ export async function uploadBlob(stubs: Stubs, bytes: Uint8Array, pause: Pause):
 }
 
 /** Fetches a blob, going on after a broken line, and checks every chunk and the whole. */
-export async function downloadBlob(stubs: Stubs, hash: string, pause: Pause): Promise<Uint8Array> {
+export async function downloadBlob(line: Line, hash: string): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let arrived = 0;
   let size = Number.POSITIVE_INFINITY;
-  await repeated(pause, async () => {
-    const call = stubs.transfer.download(downloadRequest.encode({ sha256: hash, offset: arrived }) as object);
+  await repeated(line, async () => {
+    const request = downloadRequest.encode({ sha256: hash, offset: arrived }) as object;
+    const call = line.track(line.stubs.transfer.download(request));
     try {
       for await (const wire of call) {
         const chunk = downloadChunk.decode(wire, 'DownloadChunk');
@@ -67,7 +76,7 @@ export async function downloadBlob(stubs: Stubs, hash: string, pause: Pause): Pr
 }
 
 /** Tries again after what may pass; anything else, and the last failure, goes to the caller. */
-async function repeated(pause: Pause, action: () => Promise<void>): Promise<void> {
+async function repeated(line: Line, action: () => Promise<void>): Promise<void> {
   for (let tryNumber = 1; ; tryNumber++) {
     try {
       return await action();
@@ -75,15 +84,15 @@ async function repeated(pause: Pause, action: () => Promise<void>): Promise<void
       if (!(error instanceof ConcordatError) || !isTransient(error) || tryNumber >= LIMITS.transferTriesMax)
         throw error;
     }
-    await pause(tryNumber);
+    await line.pause(tryNumber);
   }
 }
 
-function sendFrom(stubs: Stubs, bytes: Uint8Array, hash: string, start: number): Promise<unknown> {
+function sendFrom(line: Line, bytes: Uint8Array, hash: string, start: number): Promise<unknown> {
   return new Promise((resolve, reject) => {
     let ended = false;
     let offset = start;
-    const call = stubs.transfer.upload((error, answer) => {
+    const call = line.stubs.transfer.upload((error, answer) => {
       ended = true;
       if (error === null) resolve(answer);
       else reject(errorOf(error));
@@ -111,6 +120,7 @@ function sendFrom(stubs: Stubs, bytes: Uint8Array, hash: string, start: number):
         }
       }
     };
+    line.track(call);
     // The status comes through the callback; a stream without a listener would bring the process down.
     call.on('error', () => undefined);
     pump();

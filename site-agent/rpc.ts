@@ -8,7 +8,7 @@ import { decodeCoordinatorFrame } from '../shared/wire/decode.js';
 import { encodeSiteFrame } from '../shared/wire/encode.js';
 import { type FromSite, PROTOCOL_VERSION, type Welcome } from '../shared/wire/types.js';
 import { type ChannelOptions, callUnary, errorOf, openStubs, type Stubs } from './rpc-channel.js';
-import { downloadBlob, uploadBlob } from './rpc-transfer.js';
+import { downloadBlob, type Line, uploadBlob } from './rpc-transfer.js';
 
 export interface ConnectionOptions extends ChannelOptions {
   readonly site: string;
@@ -38,9 +38,9 @@ export function connectToCoordinator(options: ConnectionOptions): SiteLink {
   return new Connection(options);
 }
 
-class Connection implements SiteLink {
-  private readonly stubs: Stubs;
-  private readonly closeChannel: () => void;
+class Connection implements SiteLink, Line {
+  stubs: Stubs;
+  private closeChannel: () => void;
   private readonly livenessTimeoutMs: number;
   private stream: grpc.ClientDuplexStream<unknown, unknown> | null = null;
   private welcome: Welcome | null = null;
@@ -52,12 +52,13 @@ class Connection implements SiteLink {
   private reconnect: NodeJS.Timeout | undefined;
   /** Pauses between tries that are under way, to end them on `close`. */
   private readonly pauses = new Set<() => void>();
+  private readonly transfers = new Set<grpc.Call>();
 
   constructor(private readonly options: ConnectionOptions) {
     const { stubs, close } = openStubs(options);
     this.stubs = stubs;
     this.closeChannel = close;
-    this.livenessTimeoutMs = options.livenessTimeoutMs ?? LIMITS.livenessTimeoutMs;
+    this.livenessTimeoutMs = options.livenessTimeoutMs ?? LIMITS.silenceTimeoutMs;
     this.open();
   }
 
@@ -72,11 +73,11 @@ class Connection implements SiteLink {
   }
 
   upload(bytes: Uint8Array): Promise<string> {
-    return uploadBlob(this.stubs, bytes, (tryNumber) => this.pause(tryNumber));
+    return uploadBlob(this, bytes);
   }
 
   download(hash: string): Promise<Uint8Array> {
-    return downloadBlob(this.stubs, hash, (tryNumber) => this.pause(tryNumber));
+    return downloadBlob(this, hash);
   }
 
   async listBundles() {
@@ -130,6 +131,8 @@ class Connection implements SiteLink {
     stream.on('end', () =>
       this.lost(stream, new ConcordatError('WIRE_DISCONNECTED', 'the coordinator ended the connection')),
     );
+    clearInterval(this.heartbeat);
+    this.heartbeat = setTimeout(() => this.giveUp(stream), this.livenessTimeoutMs);
     const { site, programVersion } = this.options;
     stream.write(encodeSiteFrame({ type: 'hello', site, protocolVersion: PROTOCOL_VERSION, programVersion }));
   }
@@ -161,8 +164,7 @@ class Connection implements SiteLink {
       // Held up by a long computation: the answers still wait to be read.
       if (now - beatMs > this.livenessTimeoutMs / 2) this.heardMs = now;
       beatMs = now;
-      if (now - this.heardMs > this.livenessTimeoutMs)
-        this.lost(stream, new ConcordatError('WIRE_SILENT', 'the coordinator gave no sign of life'));
+      if (now - this.heardMs > this.livenessTimeoutMs) this.giveUp(stream);
       else stream.write(encodeSiteFrame({ type: 'heartbeat', sequence: ++this.sequence }));
     }, intervalMs);
   }
@@ -177,6 +179,29 @@ class Connection implements SiteLink {
     this.options.events.onDisconnected(reason);
   }
 
+  track<T extends grpc.Call>(call: T): T {
+    this.transfers.add(call);
+    call.once('status', () => this.transfers.delete(call));
+    return call;
+  }
+
+  private giveUp(stream: grpc.ClientDuplexStream<unknown, unknown>): void {
+    this.lost(stream, new ConcordatError('WIRE_SILENT', 'the coordinator gave no sign of life'));
+    this.replaceChannel();
+  }
+
+  /**
+   * A silent line is given up whole. Waiting for HTTP/2 to notice may take minutes: since Node 22 a session whose socket
+   * was cut in the middle of a write can stay open without one.
+   */
+  private replaceChannel(): void {
+    this.closeChannel();
+    for (const call of this.transfers) call.cancel();
+    const { stubs, close } = openStubs(this.options);
+    this.stubs = stubs;
+    this.closeChannel = close;
+  }
+
   /** Doubles with every failure up to the limit; between half of it and all, at random. */
   private delayMs(failures: number): number {
     const first = this.options.reconnectFirstMs ?? LIMITS.reconnectFirstMs;
@@ -186,7 +211,7 @@ class Connection implements SiteLink {
     return Math.min(delay, most) * (0.5 + 0.5 * this.options.random());
   }
 
-  private pause(tryNumber: number): Promise<void> {
+  pause(tryNumber: number): Promise<void> {
     const stopped = new ConcordatError('WIRE_DISCONNECTED', 'the connection was closed');
     if (this.closed) return Promise.reject(stopped);
     return new Promise((resolve, reject) => {

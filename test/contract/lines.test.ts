@@ -86,7 +86,7 @@ describe('a transfer that breaks off', () => {
   it('goes on where it stopped: 20 MB both ways through a line that breaks', async () => {
     const proxy = await freezingProxy(loopback.server.port);
     const events = new RecordingEvents();
-    const link = loopback.connect(alder, events, { address: `127.0.0.1:${proxy.port}` });
+    const link = loopback.connect(alder, events, { address: `127.0.0.1:${proxy.port}`, livenessTimeoutMs: 1_000 });
     await until(() => events.log.includes('connected'), 'it is in');
     const bytes = new Uint8Array(20_000_000);
     for (let i = 0; i < bytes.length; i++) bytes[i] = Math.imul(i, 2654435761) >>> 24;
