@@ -137,8 +137,8 @@ export function fewestPatients(span: Span, group: readonly string[], site: strin
   );
 }
 
-/** Nodes of the search below before it settles for its lower bound: a fraction of a second. */
-const SUPPORT_SEARCH_MAX = 50_000;
+/** Matrix entries that the search below may touch before it settles for its lower bound: a fraction of a second. */
+const SUPPORT_SEARCH_MAX = 4_000_000;
 
 /** Smallest total weight of the support of a non-zero vector in the row space. Infinity for the zero space. */
 export function smallestSupport(rows: readonly (readonly bigint[])[], weights: readonly number[]): number {
@@ -160,10 +160,10 @@ export function smallestSupport(rows: readonly (readonly bigint[])[], weights: r
 
   // Piece by piece, heavy ones first: either the vector is zero there, which takes one dimension, or its weight counts.
   let best = Number.POSITIVE_INFINITY;
-  let nodes = 0;
+  let touched = 0;
   const search = (basis: readonly (readonly bigint[])[], at: number, weight: number): void => {
-    nodes++;
-    if (basis.length === 0 || weight >= best || nodes > SUPPORT_SEARCH_MAX) return;
+    touched += basis.length * list.length;
+    if (basis.length === 0 || weight >= best || touched > SUPPORT_SEARCH_MAX) return;
     if (basis.length === 1) {
       best = Math.min(
         best,
@@ -184,7 +184,7 @@ export function smallestSupport(rows: readonly (readonly bigint[])[], weights: r
   };
   const basis = Array.from({ length: dimension }, (_, row) => list.map((piece) => piece.column[row]!));
   search(basis, 0, 0);
-  return nodes > SUPPORT_SEARCH_MAX ? smallestPiece : best;
+  return touched > SUPPORT_SEARCH_MAX ? smallestPiece : best;
 }
 
 /** Reduced row echelon form over the integers; rows are primitive and pivot columns zero elsewhere. */

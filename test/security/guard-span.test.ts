@@ -102,3 +102,18 @@ describe('exact linear algebra of the guard', () => {
 function site(names: readonly string[], cells: number[]) {
   return names.map((name) => ({ site: name, cells }));
 }
+
+describe('search for the smallest support', () => {
+  it('ends soon with a lower bound where the exact answer would take long', () => {
+    const random = seededRandom('long search');
+    const rows = Array.from({ length: 12 }, () => Array.from({ length: 300 }, () => BigInt(random.integer(2))));
+    const started = performance.now();
+    expect(
+      smallestSupport(
+        rows,
+        rows[0]!.map(() => 3),
+      ),
+    ).toBeGreaterThanOrEqual(3);
+    expect(performance.now() - started).toBeLessThan(10_000);
+  });
+});
