@@ -186,6 +186,7 @@ class Connection implements SiteLink, Line {
   }
 
   private giveUp(stream: grpc.ClientDuplexStream<unknown, unknown>): void {
+    if (this.closed || this.stream !== stream) return;
     this.lost(stream, new ConcordatError('WIRE_SILENT', 'the coordinator gave no sign of life'));
     this.replaceChannel();
   }

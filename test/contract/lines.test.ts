@@ -82,6 +82,19 @@ describe('connections', () => {
   });
 });
 
+describe('a line that swallows everything', () => {
+  it('from the beginning is given up and tried again', async () => {
+    const proxy = await freezingProxy(loopback.server.port);
+    proxy.freeze();
+    const events = new RecordingEvents();
+    const link = loopback.connect(alder, events, { address: `127.0.0.1:${proxy.port}`, livenessTimeoutMs: 150 });
+    await until(() => events.log.length >= 2, 'two tries');
+    expect(new Set(events.log)).toEqual(new Set(['WIRE_SILENT']));
+    await link.close();
+    proxy.close();
+  });
+});
+
 describe('a transfer that breaks off', () => {
   it('goes on where it stopped: 20 MB both ways through a line that breaks', async () => {
     const proxy = await freezingProxy(loopback.server.port);
