@@ -3,11 +3,12 @@ import { LIMITS } from '../shared/limits.js';
 import type { CoordinatorMessage, SiteMessage } from '../shared/messages.js';
 import { attemptContext, fewestSurvivors, rosterSites, threshold } from '../shared/secagg/context.js';
 import { checkMaskedInput } from '../shared/secagg/masked-input.coordinator.js';
-import { hasAllBoxes, preKeysFor } from '../shared/secagg/pre-keys.coordinator.js';
+import { hasAllBoxes } from '../shared/secagg/pre-keys.coordinator.js';
 import { checkPreKey } from '../shared/secagg/pre-keys.js';
 import { preKeyDigest } from '../shared/secagg/statements.js';
 import { checkSignedSet, divideSites } from '../shared/secagg/survivors.coordinator.js';
 import { checkShares, type MaskRemoval, rebuildMasks } from '../shared/secagg/unmask.coordinator.js';
+import { identityOf, owingSites, promptFor } from './round-prompts.js';
 import { type AttemptState, applyRecord, type RoundState } from './round-state.js';
 import type {
   AbortReason,
@@ -122,7 +123,7 @@ class Run {
     const { opening, slot, attempts, preKeys } = this.state;
     const attempt = attempts + 1;
     const used = sites.flatMap((site) => preKeys.get(site) ?? []);
-    const context = attemptContext({ ...this.identity(opening!), attempt });
+    const context = attemptContext({ ...identityOf(this.config.terms, opening!), attempt });
     const digest = preKeyDigest(this.secure ? used : []);
     this.log({ type: 'attemptOpened', context, attempt, slot, sites, preKeyDigest: digest });
     this.emit({ type: 'resetAccumulator', context });
@@ -448,41 +449,13 @@ class Run {
   // What sites owe ---------------------------------------------------------------------------------------------------
 
   private owing(): string[] {
-    const { phase, attempt, preKeys } = this.state;
-    if (phase === 'preKeys')
-      return this.roster.filter((site) => !this.state.present.has(site) || (this.secure && !preKeys.has(site)));
-    if (attempt === null) return [];
-    const answered =
-      phase === 'maskedInput' ? attempt.inputs : phase === 'agreement' ? attempt.signatures : attempt.shares;
-    const asked = phase === 'maskedInput' ? attempt.sites : this.secure ? attempt.set!.survivors : [];
-    return asked.filter((site) => !answered.has(site) && !attempt.out.has(site));
+    return owingSites(this.config.terms, this.state);
   }
 
   /** Sends (again) what this site has not answered. */
   private prompt(site: string): void {
-    const { phase, attempt, opening, slot, preKeys } = this.state;
-    const studyHash = this.studyHash();
-    if (phase === 'preKeys') {
-      if (this.secure && !preKeys.has(site)) this.send(site, { type: 'preKeyRequest', studyHash, slot });
-      return;
-    }
-    if (attempt === null || !this.owing().includes(site)) return;
-    const { context } = attempt;
-    if (phase === 'maskedInput')
-      this.send(site, {
-        type: 'attemptOffer',
-        ...this.identity(opening!),
-        attempt: attempt.attempt,
-        slot: attempt.slot,
-        sites: attempt.sites,
-        preKeys: preKeysFor(attempt.preKeys, site),
-      });
-    const set = { studyHash, context, preKeyDigest: attempt.preKeyDigest, ...attempt.set! };
-    if (phase === 'agreement') this.send(site, { type: 'survivorsProposal', ...set });
-    if (phase === 'unmask') {
-      const signatures = [...attempt.signatures].map(([signer, signature]) => ({ site: signer, signature }));
-      this.send(site, { type: 'unmaskRequest', ...set, signatures });
-    }
+    const message = promptFor(this.config.terms, this.state, site);
+    if (message !== null) this.send(site, message);
   }
 
   private acknowledge(site: string): void {
@@ -503,12 +476,6 @@ class Run {
 
   private needsEverybody(): boolean {
     return this.config.terms.onMissingSite === 'wait' || this.state.everybody;
-  }
-
-  private identity(opening: RoundOpening) {
-    const { studyHash, rosterVersion } = this.config.terms.roster;
-    const { computation, round, broadcastHash, declarationHash } = opening;
-    return { studyHash, rosterVersion, computation, round, broadcastHash, declarationHash };
   }
 
   private studyHash(): string {
