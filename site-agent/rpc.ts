@@ -6,7 +6,14 @@ import type { SiteEvents, SiteLink } from '../shared/transport.js';
 import { bundleDetail, bundleList, bundleQuery, enrollRequest, enrollResponse } from '../shared/wire/codecs.js';
 import { decodeCoordinatorFrame } from '../shared/wire/decode.js';
 import { encodeSiteFrame } from '../shared/wire/encode.js';
-import { type FromSite, PROTOCOL_VERSION, type Welcome } from '../shared/wire/types.js';
+import {
+  type BundleDetail,
+  type BundleEntry,
+  type BundleQuery,
+  type FromSite,
+  PROTOCOL_VERSION,
+  type Welcome,
+} from '../shared/wire/types.js';
 import { type ChannelOptions, callUnary, errorOf, openStubs, type Stubs } from './rpc-channel.js';
 import { downloadBlob, type Line, uploadBlob } from './rpc-transfer.js';
 
@@ -31,6 +38,33 @@ export async function requestEnrollment(invitation: Invitation, request: Enrollm
   } finally {
     close();
   }
+}
+
+/** What an enrolled site may ask besides its control stream. */
+export type RegistryLink = Pick<SiteLink, 'download' | 'listBundles' | 'getBundle' | 'close'>;
+
+/**
+ * The registry alone, without a control stream, so that a command beside a running agent does not take its place. Errors
+ * of the network reach the caller at once.
+ */
+export function openRegistry(options: ChannelOptions): RegistryLink {
+  const { stubs, close } = openStubs(options);
+  const pause = () => new Promise<void>((resolve) => setTimeout(resolve, LIMITS.reconnectFirstMs));
+  return {
+    download: (hash) => downloadBlob({ stubs, pause, track: (call) => call }, hash),
+    listBundles: () => listBundles(stubs),
+    getBundle: (query) => getBundle(stubs, query),
+    close: async () => close(),
+  };
+}
+
+async function listBundles({ registry }: Stubs): Promise<readonly BundleEntry[]> {
+  return bundleList.decode(await callUnary(registry.listBundles, registry, {}), 'ListBundlesResponse').bundles;
+}
+
+async function getBundle({ registry }: Stubs, query: BundleQuery): Promise<BundleDetail> {
+  const answer = await callUnary(registry.getBundle, registry, bundleQuery.encode(query) as object);
+  return bundleDetail.decode(answer, 'GetBundleResponse');
 }
 
 /** Opens the control stream and keeps opening it until `close`; the site only ever dials out. */
@@ -80,15 +114,12 @@ class Connection implements SiteLink, Line {
     return downloadBlob(this, hash);
   }
 
-  async listBundles() {
-    const { registry } = this.stubs;
-    return bundleList.decode(await callUnary(registry.listBundles, registry, {}), 'ListBundlesResponse').bundles;
+  listBundles(): Promise<readonly BundleEntry[]> {
+    return listBundles(this.stubs);
   }
 
-  async getBundle(query: Parameters<SiteLink['getBundle']>[0]) {
-    const { registry } = this.stubs;
-    const request = bundleQuery.encode(query) as object;
-    return bundleDetail.decode(await callUnary(registry.getBundle, registry, request), 'GetBundleResponse');
+  getBundle(query: BundleQuery): Promise<BundleDetail> {
+    return getBundle(this.stubs, query);
   }
 
   async close(): Promise<void> {

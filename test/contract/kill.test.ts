@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { lockFolder } from '../../cli/lock.js';
 import { openBlobStore } from '../../coordinator/blob-store.js';
 import { openEventStore } from '../../coordinator/event-store.js';
 import { sha256 } from '../../shared/memory-stores.js';
@@ -20,7 +21,7 @@ beforeAll(() => {
   mkdirSync(compiled, { recursive: true });
   writeFileSync(path.join(compiled, 'package.json'), '{"type":"module"}');
   const shared = readdirSync('shared').filter((file) => file.endsWith('.ts'));
-  const files = ['coordinator/event-store.ts', 'coordinator/blob-store.ts', 'site-agent/store.ts'];
+  const files = ['coordinator/event-store.ts', 'coordinator/blob-store.ts', 'site-agent/store.ts', 'cli/lock.ts'];
   for (const file of [...files, ...shared.map((name) => `shared/${name}`)]) {
     const options = { module: ts.ModuleKind.ES2022, target: ts.ScriptTarget.ES2022 };
     const target = path.join(compiled, file.replace(/\.ts$/, '.js'));
@@ -52,6 +53,26 @@ async function writeAndKill(module: string, exported: string, at: string, after:
   expect(child.signalCode).toBe('SIGKILL');
   return Number(output.split('\n').at(-2));
 }
+
+describe('the lock of a folder', () => {
+  it('keeps a second process out until the first has ended, also by SIGKILL', async () => {
+    const at = path.join(place, 'locked');
+    const script = `const { lockFolder } = await import(${JSON.stringify(path.join(compiled, 'cli/lock.js'))});
+      lockFolder(${JSON.stringify(at)}); process.stdout.write('held'); setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const ended = new Promise((resolve) => child.on('exit', resolve));
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    expect(() => lockFolder(at)).toThrow(expect.objectContaining({ code: 'STORE_LOCKED' }));
+    child.kill('SIGKILL');
+    await ended;
+    const lock = lockFolder(at);
+    expect(() => lockFolder(at)).toThrow(expect.objectContaining({ code: 'STORE_LOCKED' }));
+    lock.release();
+    lockFolder(at).release();
+  });
+});
 
 const payloadOf = (i: number) => Buffer.from(`record ${i} `.repeat(20));
 

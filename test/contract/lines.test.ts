@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../shared/limits.js';
 import { sha256 } from '../../shared/memory-stores.js';
 import type { Enrolled } from '../../site-agent/keys.js';
+import { openRegistry } from '../../site-agent/rpc.js';
 import { openStubs } from '../../site-agent/rpc-channel.js';
 import { Loopback, RecordingEvents, until } from '../support/federation.js';
 import { freezingProxy } from '../support/freezing-proxy.js';
@@ -79,6 +80,29 @@ describe('connections', () => {
     await until(() => events.log.includes('WIRE_SILENT'), 'the site gave the coordinator up');
     await link.close();
     proxy.close();
+  });
+});
+
+describe('the registry', () => {
+  it('is asked without taking the place of the running agent', async () => {
+    const events = new RecordingEvents();
+    const link = loopback.connect(alder, events);
+    await until(() => events.log.includes('connected'), 'it is in');
+    const registry = openRegistry({
+      address: `127.0.0.1:${loopback.server.port}`,
+      authorityPem: alder.invitation.authority,
+      certificate: { certificatePem: alder.tlsCertificatePem, privateKeyPem: alder.tlsKeyPem },
+    });
+    const hash = await link.upload(Uint8Array.of(1, 2, 3));
+    expect(await registry.listBundles()).toEqual([]);
+    expect(await registry.download(hash)).toEqual(Uint8Array.of(1, 2, 3));
+    await expect(registry.getBundle({ name: 'x', version: null })).rejects.toMatchObject({
+      code: 'STORE_BLOB_MISSING',
+    });
+    await registry.close();
+    expect(events.log).toEqual(['connected']);
+    expect(link.connected).toBe(true);
+    await link.close();
   });
 });
 
