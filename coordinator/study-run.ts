@@ -1,7 +1,12 @@
-import type { AnyCoordinatorHalf, AnyDeclaration, CoordinatorHalf, Declaration } from '../shared/computations/computation.js';
+import type {
+  AnyCoordinatorHalf,
+  AnyDeclaration,
+  CoordinatorHalf,
+  Declaration,
+} from '../shared/computations/computation.js';
+import { documentHash, encodeDocument } from '../shared/document.js';
 import { assert } from '../shared/errors.js';
 import type { Plan } from '../shared/plan.js';
-import { encodeDocument, documentHash } from '../shared/document.js';
 import type { TensorSpec, Total } from '../shared/tensors.js';
 
 /**

@@ -27,10 +27,22 @@ export type StudyEventType =
   | 'publication';
 
 export const STUDY_TRANSITIONS: Record<StudyPhase, Partial<Record<StudyEventType, StudyPhase>>> = {
-  proposed: { approval: 'proposed', allApproved: 'approved', decline: 'declined', abort: 'withdrawn', failure: 'failed' },
+  proposed: {
+    approval: 'proposed',
+    allApproved: 'approved',
+    decline: 'declined',
+    abort: 'withdrawn',
+    failure: 'failed',
+  },
   approved: { roundTotal: 'running', abort: 'withdrawn', failure: 'failed' },
   running: { roundTotal: 'running', finished: 'validated', abort: 'withdrawn', failure: 'failed' },
-  validated: { ratification: 'validated', quorum: 'ratified', refusal: 'failed', abort: 'withdrawn', failure: 'failed' },
+  validated: {
+    ratification: 'validated',
+    quorum: 'ratified',
+    refusal: 'failed',
+    abort: 'withdrawn',
+    failure: 'failed',
+  },
   ratified: { ratification: 'ratified', publication: 'published' },
   published: { ratification: 'published' },
   declined: {},

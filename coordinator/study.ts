@@ -26,7 +26,12 @@ export type StudyEvent =
   | { readonly type: 'finished'; readonly bundleDigest: string; readonly unmet: readonly string[] }
   | { readonly type: 'failure'; readonly reason: string }
   | { readonly type: 'abort'; readonly reason: string }
-  | { readonly type: 'ratification'; readonly site: string; readonly verdict: 'ratified' | 'refused'; readonly reason: string }
+  | {
+      readonly type: 'ratification';
+      readonly site: string;
+      readonly verdict: 'ratified' | 'refused';
+      readonly reason: string;
+    }
   | { readonly type: 'publication' };
 
 export type StudyEffect =
@@ -99,7 +104,11 @@ function ratified(
   if (verdicts.filter((verdict) => verdict === 'ratified').length >= quorum)
     return [move(next, 'quorum'), [{ type: 'publish' }]];
   const refused = verdicts.filter((verdict) => verdict === 'refused').length;
-  if (voters - refused < quorum) return close(move(next, 'refusal'), `quorum of ${quorum} cannot be reached: ${event.site} refused: ${event.reason}`);
+  if (voters - refused < quorum)
+    return close(
+      move(next, 'refusal'),
+      `quorum of ${quorum} cannot be reached: ${event.site} refused: ${event.reason}`,
+    );
   return [next, []];
 }
 

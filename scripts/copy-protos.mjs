@@ -1,5 +1,4 @@
 // The .proto files are read at run time, so the build puts them beside the compiled code.
 import { cpSync } from 'node:fs';
 
-cpSync('protos/concordat', 'dist/protos/concordat', { recursive: true });
-cpSync('protos/grpc', 'dist/protos/grpc', { recursive: true });
+cpSync('protos', 'dist/protos', { recursive: true, filter: (source) => !source.startsWith('protos/gen') });

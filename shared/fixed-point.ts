@@ -1,4 +1,4 @@
-import { ConcordatError, type Problem, assert } from './errors.js';
+import { assert, ConcordatError, type Problem } from './errors.js';
 import { type Contribution, type TensorSpec, tensorSize } from './tensors.js';
 
 /**

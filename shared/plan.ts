@@ -1,4 +1,14 @@
-import type { CombatSpec, CoxSpec, DescribeSpec, FedAvgSpec, Frame, LogisticSpec, ModelSpecBase, MomentsSpec, ValidateSpec } from './computations/frame.js';
+import type {
+  CombatSpec,
+  CoxSpec,
+  DescribeSpec,
+  FedAvgSpec,
+  Frame,
+  LogisticSpec,
+  ModelSpecBase,
+  MomentsSpec,
+  ValidateSpec,
+} from './computations/frame.js';
 import { type Arm, type Fit, fitId } from './fits.js';
 import { modelName, type Study, type StudyModel } from './study.js';
 
@@ -87,7 +97,10 @@ export function frameOf(study: Study): Frame {
 export function outerFolds(study: Study): { name: string; heldOut: string[] }[] {
   const groups = study.validation.leaveOneSiteOut ? [...study.sites.training].sort().map((site) => [site]) : [];
   for (const group of study.validation.leaveOut) groups.push([...group].sort());
-  return [{ name: 'all', heldOut: [] }, ...groups.map((heldOut) => ({ name: `without-${heldOut.join('+')}`, heldOut }))];
+  return [
+    { name: 'all', heldOut: [] },
+    ...groups.map((heldOut) => ({ name: `without-${heldOut.join('+')}`, heldOut })),
+  ];
 }
 
 function fitsOfArm(study: Study, arm: Arm): Fit[] {
@@ -104,7 +117,18 @@ function plannedModel(frame: Frame, model: StudyModel, fits: readonly Fit[]): Pl
   const base: ModelSpecBase = { frame, model: instance, fits, covariates: model.covariates };
   if (model.type === 'mlp') {
     const { hidden, activation, learningRate, momentum, l2, batchSize, localEpochs, maxRounds, patience } = model;
-    const spec: FedAvgSpec = { ...base, hidden, activation, learningRate, momentum, l2, batchSize, localEpochs, maxRounds, patience };
+    const spec: FedAvgSpec = {
+      ...base,
+      hidden,
+      activation,
+      learningRate,
+      momentum,
+      l2,
+      batchSize,
+      localEpochs,
+      maxRounds,
+      patience,
+    };
     return { instance, computation: 'fedavg', spec };
   }
   const { alpha, lambda, rule, nlambda, lambdaMinRatio, standardize } = model;

@@ -29,6 +29,7 @@ export function decodeRoundDocument(bytes: Uint8Array): RoundDocument {
     typeof upstream === 'object' &&
     upstream !== null &&
     Object.values(upstream).every((hash) => typeof hash === 'string' && /^[0-9a-f]{64}$/.test(hash));
-  if (!valid) throw new ConcordatError('WIRE_DOCUMENT_INVALID', 'a broadcast lacks its computation, iteration or results');
+  if (!valid)
+    throw new ConcordatError('WIRE_DOCUMENT_INVALID', 'a broadcast lacks its computation, iteration or results');
   return value as RoundDocument;
 }

@@ -36,7 +36,20 @@ export interface CoordinatorHalf<Spec, Broadcast, State, Result> {
   advance(spec: Spec, state: State, total: Total): Step<State, Broadcast> | Done<Result>;
 }
 
-/** A computation whose types are erased, as the registries hold them. */
-export type AnyDeclaration = Declaration<never, never>;
-export type AnySiteHalf = SiteHalf<never, never>;
-export type AnyCoordinatorHalf = CoordinatorHalf<never, never, unknown, unknown>;
+/**
+ * A computation whose types are erased, as the registries hold them. Only plan-driven code calls it, and the plan pairs
+ * every spec with its computation by name.
+ */
+export interface AnyDeclaration {
+  readonly name: string;
+  leaves(spec: never, broadcast: never): TensorSpec[];
+}
+export interface AnySiteHalf {
+  readonly name: string;
+  contribute(spec: never, broadcast: never, view: SiteView): Contribution;
+}
+export interface AnyCoordinatorHalf {
+  readonly name: string;
+  start(spec: never, results: ReadonlyMap<string, unknown>): Step<unknown, unknown>;
+  advance(spec: never, state: never, total: Total): Step<unknown, unknown> | Done<unknown>;
+}

@@ -1,0 +1,103 @@
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Command } from 'commander';
+import type { ServicePorts } from '../../coordinator/service.js';
+import { output } from '../console.js';
+import { readConsortiumPublicKey } from '../consortium-keys.js';
+import { parsePort } from '../options.js';
+
+export function registerCoordinator(program: Command): void {
+  const coordinator = program
+    .command('coordinator')
+    .description('run by the consortium: adds up encrypted contributions');
+
+  coordinator
+    .command('init')
+    .description('make a coordinator folder: transport authority, pinned consortium key')
+    .requiredOption('--dir <folder>', 'folder of the coordinator')
+    .requiredOption('--consortium <key>', 'consortium.pub, its folder, or the 64 hexadecimal digits')
+    .action(async (options: { dir: string; consortium: string }, command: Command) => {
+      const { initCoordinator } = await import('../../coordinator/enrollment.js');
+      await initCoordinator(options.dir, readConsortiumPublicKey(options.consortium));
+      output(command.optsWithGlobals()['json'] === true).result(
+        `Coordinator made in ${options.dir}.\nNext: concordat coordinator invite SITE --dir ${options.dir} --address HOST:PORT`,
+        { folder: options.dir },
+      );
+    });
+
+  coordinator
+    .command('invite')
+    .description('make an invitation for one site: a one-time token that expires')
+    .argument('<site>', 'name of the site')
+    .requiredOption('--dir <folder>', 'folder of the coordinator')
+    .requiredOption('--address <host:port>', 'where sites reach the coordinator')
+    .option('--out <file>', 'by default invitation-<site>.json')
+    .action(async (site: string, options: { dir: string; address: string; out?: string }, command: Command) => {
+      const { createInvitation } = await import('../../coordinator/enrollment.js');
+      const { invitationText } = await import('../../shared/enrollment.js');
+      const invitation = createInvitation(options.dir, site, options.address);
+      const file = options.out ?? `invitation-${site}.json`;
+      writeFileSync(file, invitationText(invitation), { mode: 0o600 });
+      output(command.optsWithGlobals()['json'] === true).result(
+        `Invitation for ${site}: ${file}\nIt holds a one-time token, valid until ${invitation.expiresAt}. Send it to the hospital by a channel you trust.`,
+        { site, file, expiresAt: invitation.expiresAt },
+      );
+    });
+
+  coordinator
+    .command('start')
+    .description('open the port and run all studies; goes on where it stopped')
+    .requiredOption('--dir <folder>', 'folder of the coordinator')
+    .option('--host <address>', 'address to listen on', '0.0.0.0')
+    .option('--port <number>', 'port to listen on', parsePort, 7443)
+    .action(async (options: { dir: string; host: string; port: number }, command: Command) => {
+      const { runCoordinator, requireCoordinatorFolder } = await import('../run-coordinator.js');
+      requireCoordinatorFolder(options.dir);
+      const out = output(command.optsWithGlobals()['json'] === true);
+      const started = await runCoordinator(options.dir, {
+        host: options.host,
+        port: options.port,
+        progress: progressLine(out.progress),
+      });
+      writeFileSync(
+        path.join(options.dir, 'address.json'),
+        `${JSON.stringify({ port: started.port, pid: process.pid })}\n`,
+      );
+      out.progress(`coordinator listening on ${options.host}:${started.port}`);
+      await untilSignal();
+      await started.close();
+    });
+}
+
+/** One calm line for each thing that an operator would want to know. */
+function progressLine(write: (line: string) => void): ServicePorts['progress'] {
+  return (message) => {
+    switch (message.kind) {
+      case 'site':
+        return write(`site ${message.site} ${message.connected ? 'connected' : 'disconnected'}`);
+      case 'phase':
+        return write(
+          `study ${message.studyHash.slice(0, 12)} ${message.phase}${message.reason === '' ? '' : `: ${message.reason}`}`,
+        );
+      case 'round':
+        return write(
+          `study ${message.studyHash.slice(0, 12)} round ${message.round} ${message.computation} ${message.iteration}`,
+        );
+      case 'round-report':
+        if (message.report.kind === 'missing')
+          write(`waiting for ${message.report.sites.join(', ')} (${message.report.exchange})`);
+        if (message.report.kind === 'refused') write(`site ${message.report.site} refused: ${message.report.code}`);
+        return;
+      case 'refused':
+        return write(`refused ${message.what}: ${message.code}: ${message.message}`);
+      case 'published':
+        return write(`published in ${message.folder}`);
+    }
+  };
+}
+
+export function untilSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  });
+}

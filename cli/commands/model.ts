@@ -1,0 +1,164 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Command } from 'commander';
+import { verifyBundle } from '../../shared/bundle/verify.js';
+import { ConcordatError } from '../../shared/errors.js';
+import type { SiteLink } from '../../shared/transport.js';
+import { output } from '../console.js';
+import { readConsortiumPublicKey } from '../consortium-keys.js';
+import { table } from '../format.js';
+
+interface RegistryOptions {
+  readonly dir?: string;
+  readonly site?: string;
+}
+
+export function registerModel(program: Command): void {
+  const model = program.command('model').description('published models: list, get, verify offline');
+
+  model
+    .command('list')
+    .description('models and summaries in a coordinator’s registry')
+    .option('--dir <folder>', 'folder of the coordinator')
+    .option('--site <folder>', 'ask the coordinator, as this site')
+    .action(async (options: RegistryOptions, command: Command) => {
+      const entries = await listed(options);
+      const text =
+        entries.length === 0
+          ? 'Nothing has been published.'
+          : table(
+              ['name', 'phase', 'digest', 'study', 'published'],
+              entries.map((entry) => [
+                entry.name,
+                entry.phase,
+                entry.digest.slice(0, 16),
+                entry.studyHash.slice(0, 12),
+                entry.publishedAt,
+              ]),
+            );
+      output(command.optsWithGlobals()['json'] === true).result(text, { models: entries });
+    });
+
+  model
+    .command('get')
+    .description('copy a registered bundle to a folder')
+    .argument('<name>', 'name in the registry, or the study’s name')
+    .option('--dir <folder>', 'folder of the coordinator')
+    .option('--site <folder>', 'fetch from the coordinator, as this site')
+    .requiredOption('--out <folder>', 'where to put it')
+    .action(async (name: string, options: RegistryOptions & { out: string }, command: Command) => {
+      const files = await fetched(name, options);
+      for (const [file, bytes] of files) {
+        const target = path.join(options.out, file);
+        mkdirSync(path.dirname(target), { recursive: true });
+        writeFileSync(target, bytes);
+      }
+      output(command.optsWithGlobals()['json'] === true).result(
+        `${files.size} files in ${options.out}\nNext: concordat model verify ${path.join(options.out, 'bundle')}`,
+        { name, out: options.out, files: [...files.keys()] },
+      );
+    });
+
+  model
+    .command('verify')
+    .description('verify a bundle offline: digests, study hash, signatures, quorum')
+    .argument('<bundle>', 'folder with bundle.json')
+    .option('--consortium <key>', 'consortium.pub to check the roster against')
+    .action((bundle: string, options: { consortium?: string }, command: Command) => {
+      const key =
+        options.consortium === undefined ? {} : { consortiumPublicKey: readConsortiumPublicKey(options.consortium) };
+      const verification = verifyBundle(readFolder(bundle), key);
+      if (verification.problems.length > 0)
+        throw new ConcordatError(
+          'BUNDLE_NOT_VERIFIED',
+          `${bundle} is not what ${verification.quorum ?? 'its'} sites signed`,
+          {
+            problems: verification.problems,
+          },
+        );
+      const lines = [
+        `Verified  ${verification.digest}`,
+        `Ratified  ${verification.ratified.join(', ')} (${verification.ratified.length} of quorum ${verification.quorum})`,
+        ...(verification.refused.length === 0 ? [] : [`Refused   ${verification.refused.join(', ')}`]),
+        verification.rosterPinned
+          ? 'Roster    signed by the consortium key you gave'
+          : 'Roster    not checked against a consortium key: give --consortium to know whose sites these are',
+      ];
+      output(command.optsWithGlobals()['json'] === true).result(lines.join('\n'), { verified: true, ...verification });
+    });
+
+  program
+    .command('predict')
+    .description('score a table of raw values with a bundle, through onnxruntime')
+    .argument('<bundle>', 'folder with bundle.json')
+    .requiredOption('--table <csv>', 'raw values under the study’s column names')
+    .option('--calibration <json>', 'harmonization.json of the patients’ site')
+    .option('--id-column <name>', 'column that names a case')
+    .requiredOption('--out <csv>', 'where the predictions go')
+    .action(
+      async (
+        bundle: string,
+        options: { table: string; calibration?: string; idColumn?: string; out: string },
+        command: Command,
+      ) => {
+        const { predictTable } = await import('../predict.js');
+        const { rows } = await predictTable(bundle, options.table, {
+          outPath: options.out,
+          ...(options.calibration === undefined ? {} : { calibrationPath: options.calibration }),
+          ...(options.idColumn === undefined ? {} : { idColumn: options.idColumn }),
+        });
+        const failed = rows.filter((row) => row.problem !== '').length;
+        output(command.optsWithGlobals()['json'] === true).result(
+          `${rows.length - failed} rows scored${failed === 0 ? '' : `, ${failed} with a problem (column "problem")`}: ${options.out}`,
+          { out: options.out, scored: rows.length - failed, problems: failed },
+        );
+      },
+    );
+}
+
+async function listed(options: RegistryOptions) {
+  if (options.dir !== undefined) {
+    const { readRegistry } = await import('../../coordinator/registry.js');
+    return readRegistry(options.dir);
+  }
+  return asSite(options, (link) => link.listBundles());
+}
+
+async function fetched(name: string, options: RegistryOptions): Promise<Map<string, Uint8Array>> {
+  if (options.dir !== undefined) {
+    const { readRegistry } = await import('../../coordinator/registry.js');
+    const entry = readRegistry(options.dir).find((known) => known.name === name || known.name.startsWith(`${name}-`));
+    if (entry === undefined) throw new ConcordatError('BUNDLE_UNKNOWN', `the registry has nothing under "${name}"`);
+    return readFolder(path.join(options.dir, 'registry', entry.name));
+  }
+  return asSite(options, async (link) => {
+    const detail = await link.getBundle({ name, version: null });
+    const files = new Map<string, Uint8Array>();
+    for (const file of detail.files) files.set(file.path, await link.download(file.sha256));
+    return files;
+  });
+}
+
+async function asSite<T>(options: RegistryOptions, act: (link: SiteLink) => Promise<T>): Promise<T> {
+  if (options.site === undefined)
+    throw new ConcordatError('CLI_USAGE', 'give --dir (the coordinator’s folder) or --site (a site’s folder)');
+  const { openSiteLink } = await import('../run-site.js');
+  const link = await openSiteLink(options.site);
+  try {
+    return await act(link);
+  } finally {
+    await link.close();
+  }
+}
+
+/** Path -> bytes of all files below a folder. */
+export function readFolder(folder: string, prefix = ''): Map<string, Uint8Array> {
+  if (!existsSync(folder)) throw new ConcordatError('CLI_FILE_MISSING', `${folder} does not exist`);
+  const files = new Map<string, Uint8Array>();
+  for (const entry of readdirSync(path.join(folder, prefix), { withFileTypes: true })) {
+    const name = prefix === '' ? entry.name : `${prefix}/${entry.name}`;
+    if (entry.isDirectory()) for (const [inner, bytes] of readFolder(folder, name)) files.set(inner, bytes);
+    else files.set(name, readFileSync(path.join(folder, name)));
+  }
+  return files;
+}

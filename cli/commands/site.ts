@@ -1,0 +1,333 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import type { Command } from 'commander';
+import { ConcordatError } from '../../shared/errors.js';
+import { toHex } from '../../shared/hex.js';
+import { planStudy } from '../../shared/plan.js';
+import type { SiteStore } from '../../shared/stores.js';
+import { studySites } from '../../shared/study.js';
+import { readStudyDocument } from '../../shared/study-signatures.js';
+import type { AgentProgress } from '../../site-agent/agent.js';
+import type { KnownStudy } from '../../site-agent/site-records.js';
+import { type Output, output } from '../console.js';
+import { table } from '../format.js';
+import { untilSignal } from './coordinator.js';
+
+interface SiteOptions {
+  readonly dir: string;
+}
+
+export function registerSite(program: Command): void {
+  const site = program
+    .command('site')
+    .description('run at a hospital: sees its own patients, sends declared sums only');
+  const withFolder = (command: Command) => command.requiredOption('--dir <folder>', 'folder of the site');
+  const out = (command: Command): Output => output(command.optsWithGlobals()['json'] === true);
+
+  withFolder(site.command('init'))
+    .description('make the site’s keys; they never leave the folder')
+    .argument('<name>', 'name of the site, as the consortium invites it')
+    .action(async (name: string, options: SiteOptions, command: Command) => {
+      const { initSite } = await import('../../site-agent/keys.js');
+      const keys = await initSite(options.dir, name);
+      writeTemplates(options.dir);
+      out(command).result(
+        `Keys of site ${name} made in ${options.dir}/keys.\nSigning key  ${toHex(keys.signingPublicKey)}   (read it to the consortium by telephone)\n\nNext: put the table’s name into ${options.dir}/cohort.yaml, review ${options.dir}/policy.yaml, then\n  concordat site enroll INVITATION --dir ${options.dir}`,
+        { site: name, folder: options.dir, signingPublicKey: toHex(keys.signingPublicKey) },
+      );
+    });
+
+  withFolder(site.command('enroll'))
+    .description('enroll with the coordinator’s invitation')
+    .argument('<invitation>', 'invitation file')
+    .action(async (invitation: string, options: SiteOptions, command: Command) => {
+      const { enrollSite } = await import('../../site-agent/keys.js');
+      const { requestEnrollment } = await import('../../site-agent/rpc.js');
+      const { parseInvitation } = await import('../../shared/enrollment.js');
+      const enrolled = await enrollSite(
+        options.dir,
+        parseInvitation(readFileSync(invitation, 'utf8')),
+        requestEnrollment,
+      );
+      out(command).result(
+        `Site ${enrolled.site} enrolled with ${enrolled.invitation.coordinator}; its certificate ends ${enrolled.certificateEnds}.\nIt may connect once the consortium has signed the next roster.\nNext: concordat site start --dir ${options.dir}`,
+        {
+          site: enrolled.site,
+          coordinator: enrolled.invitation.coordinator,
+          certificateEnds: enrolled.certificateEnds,
+        },
+      );
+    });
+
+  withFolder(site.command('start'))
+    .description('connect and take part in approved studies; only ever dials out')
+    .option('--restored', 'the folder comes from a backup: refuse what was open when it was made')
+    .action(async (options: SiteOptions & { restored?: boolean }, command: Command) => {
+      const { runSite } = await import('../run-site.js');
+      const progress = out(command).progress;
+      const running = await runSite(options.dir, {
+        restored: options.restored === true,
+        progress: progressLine(progress),
+      });
+      writeFileSync(path.join(options.dir, 'agent.pid'), `${process.pid}\n`);
+      await untilSignal();
+      await running.close();
+    });
+
+  withFolder(site.command('status'))
+    .description('keys, connection and studies of this site')
+    .action(async (options: SiteOptions, command: Command) => {
+      const { readSiteKeys, readEnrolled } = await import('../../site-agent/keys.js');
+      const keys = readSiteKeys(options.dir);
+      const enrolled = existsSync(path.join(options.dir, 'keys', 'tls.pem')) ? readEnrolled(options.dir) : null;
+      const studies = await withStore(options.dir, async (store) => studyRows(store));
+      const data = {
+        site: keys.site,
+        signingPublicKey: toHex(keys.signingPublicKey),
+        coordinator: enrolled?.invitation.coordinator ?? null,
+        certificateEnds: enrolled?.certificateEnds ?? null,
+        studies,
+      };
+      const lines = [
+        `Site         ${data.site}`,
+        `Signing key  ${data.signingPublicKey}`,
+        `Coordinator  ${data.coordinator ?? 'not enrolled'}`,
+        ...(data.certificateEnds === null ? [] : [`Certificate  ends ${data.certificateEnds}`]),
+        '',
+        studiesText(studies),
+      ];
+      out(command).result(lines.join('\n'), data);
+    });
+
+  withFolder(site.command('studies'))
+    .description('studies that were proposed to this site')
+    .action(async (options: SiteOptions, command: Command) => {
+      const studies = await withStore(options.dir, async (store) => studyRows(store));
+      out(command).result(studiesText(studies), { studies });
+    });
+
+  withFolder(site.command('approve'))
+    .description('show what would leave, then approve; the running agent sends the decision')
+    .argument('<study>', 'hash of the study, or its first digits')
+    .option('--yes', 'do not ask (the picture is shown all the same)')
+    .option('--dry-run', 'show what would leave and stop')
+    .action(async (study: string, options: SiteOptions & { yes?: boolean; dryRun?: boolean }, command: Command) => {
+      await approve(study, options, out(command));
+    });
+
+  withFolder(site.command('decline'))
+    .description('decline a study; the running agent sends the decision')
+    .argument('<study>', 'hash of the study, or its first digits')
+    .requiredOption('--reason <text>', 'why, in a sentence that the consortium will read')
+    .action(async (study: string, options: SiteOptions & { reason: string }, command: Command) => {
+      const { decide } = await import('../../site-agent/shell/decide.js');
+      const { readSiteKeys } = await import('../../site-agent/keys.js');
+      const { site: name, signingKey } = readSiteKeys(options.dir);
+      const known = await withStore(options.dir, async (store) => {
+        const found = findStudy(store, study, await studiesOf(store));
+        decide(store, found, {
+          site: name,
+          signingKey,
+          frozen: null,
+          decision: 'declined',
+          reason: options.reason,
+          nowMs: Date.now(),
+        });
+        return found;
+      });
+      out(command).result(`Declined ${known.studyHash.slice(0, 12)}.`, {
+        study: known.studyHash,
+        decision: 'declined',
+        reason: options.reason,
+      });
+    });
+
+  withFolder(site.command('egress'))
+    .description('the ledger: everything that left this site')
+    .option('--study <hash>', 'only this study')
+    .option('--verify', 'check the chain of hashes')
+    .action(async (options: SiteOptions & { study?: string; verify?: boolean }, command: Command) => {
+      const { verifyLedger } = await import('../../site-agent/egress.js');
+      const { ledgerTable } = await import('../format-site.js');
+      const entries = await withStore(options.dir, async (store) => store.ledger().map((line) => JSON.parse(line)));
+      if (options.verify === true) verifyLedger(entries);
+      const shown = entries.filter((entry) => options.study === undefined || entry.study.startsWith(options.study));
+      const verdict = options.verify === true ? '\nThe chain of hashes is whole.' : '';
+      out(command).result(`${ledgerTable(shown)}${verdict}`, {
+        entries: shown,
+        ...(options.verify === true ? { verified: true } : {}),
+      });
+    });
+}
+
+// Approval -----------------------------------------------------------------------------------------------------------
+
+async function approve(
+  digits: string,
+  options: SiteOptions & { readonly yes?: boolean; readonly dryRun?: boolean },
+  out: Output,
+): Promise<void> {
+  const { decide, decisionGrounds } = await import('../../site-agent/shell/decide.js');
+  const { readSiteKeys } = await import('../../site-agent/keys.js');
+  const { leavesByComputation } = await import('../../site-agent/preview.js');
+  const { sitePolicy } = await import('../run-site.js');
+  const { approvalPicture } = await import('../approval-picture.js');
+  const { site, signingKey } = readSiteKeys(options.dir);
+  await withStore(options.dir, async (store) => {
+    const known = findStudy(store, digits, await studiesOf(store));
+    const study = readStudyDocument(known.document, known.studyHash);
+    const place = { site, folder: options.dir, policy: sitePolicy(options.dir) };
+    const grounds = decisionGrounds(store, known, place, leavesByComputation(planStudy(study)));
+    const picture = approvalPicture(study, known, site, grounds);
+    if (!out.json) out.result(picture.text, picture.data);
+    if (grounds.reasons.length > 0)
+      throw new ConcordatError('POLICY_STUDY_REFUSED', 'this site’s policy does not allow the study', {
+        problems: grounds.reasons.map((message) => ({ message })),
+      });
+    if (options.dryRun === true) {
+      if (out.json) out.result('', { ...picture.data, decision: null });
+      return;
+    }
+    if (
+      options.yes !== true &&
+      !(await confirmed(`Approve ${known.studyHash.slice(0, 12)} for site ${site}? [y/N] `))
+    ) {
+      out.result('Nothing was decided.', { ...picture.data, decision: null });
+      return;
+    }
+    decide(store, known, {
+      site,
+      signingKey,
+      frozen: grounds.frozen,
+      decision: 'approved',
+      reason: '',
+      nowMs: Date.now(),
+    });
+    out.result('Approved and signed. The running agent sends it.', { ...picture.data, decision: 'approved' });
+  });
+}
+
+async function confirmed(question: string): Promise<boolean> {
+  if (!process.stdin.isTTY) return false;
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await prompt.question(question);
+  prompt.close();
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+// Helpers ------------------------------------------------------------------------------------------------------------
+
+async function withStore<T>(folder: string, act: (store: SiteStore) => Promise<T>): Promise<T> {
+  const { readSiteKeys } = await import('../../site-agent/keys.js');
+  readSiteKeys(folder);
+  const { openSiteStore } = await import('../../site-agent/store.js');
+  const store = openSiteStore(folder);
+  try {
+    return await act(store);
+  } finally {
+    store.close();
+  }
+}
+
+async function studiesOf(store: SiteStore): Promise<KnownStudy[]> {
+  const { knownStudies } = await import('../../site-agent/site-records.js');
+  return knownStudies(store);
+}
+
+function findStudy(_store: SiteStore, digits: string, studies: readonly KnownStudy[]): KnownStudy {
+  const found = studies.filter((study) => study.studyHash.startsWith(digits.toLowerCase()));
+  if (found.length === 1) return found[0]!;
+  const why =
+    found.length === 0 ? `no study begins with "${digits}"` : `${found.length} studies begin with "${digits}"`;
+  throw new ConcordatError('STUDY_UNKNOWN', why);
+}
+
+interface StudyRow {
+  readonly study: string;
+  readonly name: string;
+  readonly state: string;
+  readonly sites: number;
+  readonly computation: string;
+  readonly round: number;
+}
+
+async function studyRows(store: SiteStore): Promise<StudyRow[]> {
+  return (await studiesOf(store)).map((known) => {
+    const study = readStudyDocument(known.document, known.studyHash);
+    const last = known.participant.findLast((record) => record.type === 'joined');
+    return {
+      study: known.studyHash,
+      name: study.name,
+      state: stateOf(known),
+      sites: studySites(study).length,
+      computation: last?.type === 'joined' ? last.computation : '',
+      round: last?.type === 'joined' ? last.round : 0,
+    };
+  });
+}
+
+function stateOf(known: KnownStudy): string {
+  if (known.closed !== null) return known.closed.phase;
+  if (known.ratification !== null) return known.ratification.verdict;
+  if (known.approvals !== null) return 'running';
+  return known.approval?.decision ?? 'waiting for your decision';
+}
+
+function studiesText(studies: readonly StudyRow[]): string {
+  if (studies.length === 0) return 'No study was proposed to this site.';
+  return table(
+    ['study', 'name', 'state', 'sites', 'computation', 'round'],
+    studies.map((row) => [
+      row.study.slice(0, 12),
+      row.name,
+      row.state,
+      row.sites,
+      row.computation,
+      row.round === 0 ? '' : row.round,
+    ]),
+  );
+}
+
+function progressLine(write: (line: string) => void): (event: AgentProgress) => void {
+  let connected: boolean | null = null;
+  return (event) => {
+    switch (event.kind) {
+      case 'connected':
+        connected = true;
+        return write('connected');
+      case 'disconnected': {
+        // One line for a lost connection, not one for every attempt to get it back.
+        const told = connected === false;
+        connected = false;
+        return told ? undefined : write(`not connected: ${event.message} (${event.code}); trying again`);
+      }
+      case 'study':
+        return write(
+          `study ${event.studyHash.slice(0, 12)} ${event.name} ${event.state}${event.detail === '' ? '' : `: ${event.detail}`}`,
+        );
+      case 'round':
+        return write(`study ${event.studyHash.slice(0, 12)} round ${event.round} ${event.computation} ${event.what}`);
+      case 'problem':
+        return write(`problem ${event.code}: ${event.message}`);
+    }
+  };
+}
+
+/** Files a hospital fills in or reviews; never overwritten. */
+function writeTemplates(folder: string): void {
+  const templates: [string, string][] = [
+    [
+      'cohort.yaml',
+      '# Which table holds this site’s cases, and what its columns are called here. See docs/cohort.md.\nconcordat: 1\ntable: cases.csv\nid: patient_id\nmissing: ["", NA]\n# columns: {sex: Geschlecht}        # study name: local name\n# values: {sex: {w: F, m: M}}\n',
+    ],
+    [
+      'policy.yaml',
+      '# What this site allows, whatever a study asks. These are the strict defaults. See docs/policy.md.\nconcordat: 1\nminimumCohort: 10\nminimumCount: 5\nminimumCases: 5\nminSites: 3\nsecureAggregation: required\nvisibility: {metrics: true, descriptions: true, aggregate: false}\nautomaticApproval: false\n',
+    ],
+  ];
+  for (const [name, text] of templates) {
+    const file = path.join(folder, name);
+    if (!existsSync(file)) writeFileSync(file, text);
+  }
+}

@@ -1,0 +1,102 @@
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { planStudy } from '../shared/plan.js';
+import { seededRandom } from '../shared/rng.js';
+import type { SiteLink } from '../shared/transport.js';
+import { type AgentProgress, SiteAgent } from '../site-agent/agent.js';
+import { readEnrolled } from '../site-agent/keys.js';
+import { DEFAULT_POLICY, type Policy, parsePolicy } from '../site-agent/policy.js';
+import { leavesByComputation } from '../site-agent/preview.js';
+import { connectToCoordinator } from '../site-agent/rpc.js';
+import { openSiteStore } from '../site-agent/store.js';
+import { PROGRAM_VERSION } from './version.js';
+
+export interface SiteProcess {
+  close(): Promise<void>;
+}
+
+/** policy.yaml of a site's folder, or the strict default where there is none. */
+export function sitePolicy(folder: string): Policy {
+  const file = path.join(folder, 'policy.yaml');
+  return existsSync(file) ? parsePolicy(readFileSync(file, 'utf8'), 'policy.yaml') : DEFAULT_POLICY;
+}
+
+/** Composes keys, store, agent and connection of one site folder. Returns once the agent runs; it keeps connecting by itself. */
+export async function runSite(
+  folder: string,
+  options: { readonly restored: boolean; readonly progress: (event: AgentProgress) => void },
+): Promise<SiteProcess> {
+  const enrolled = readEnrolled(folder);
+  const store = openSiteStore(folder);
+  let link: SiteLink | undefined;
+  const agent = new SiteAgent({
+    site: enrolled.site,
+    folder,
+    signingKey: enrolled.signingKey,
+    consortiumPublicKey: enrolled.consortiumPublicKey,
+    policy: sitePolicy(folder),
+    store,
+    link: {
+      get connected() {
+        return link?.connected ?? false;
+      },
+      send: (message) => link?.send(message) ?? false,
+      upload: (bytes) => link!.upload(bytes),
+      download: (hash) => link!.download(hash),
+    },
+    leavesOfStudy: (study) => leavesByComputation(planStudy(study)),
+    restored: options.restored,
+    progress: options.progress,
+    nowMs: () => Date.now(),
+  });
+  await agent.start();
+  // Messages are taken one after another: a round's messages mean something only in their order.
+  let queue = Promise.resolve();
+  const random = seededRandom('reconnect', enrolled.site, process.pid, Date.now());
+  link = connectToCoordinator({
+    address: enrolled.invitation.coordinator,
+    authorityPem: enrolled.invitation.authority,
+    site: enrolled.site,
+    certificate: { certificatePem: enrolled.tlsCertificatePem, privateKeyPem: enrolled.tlsKeyPem },
+    programVersion: PROGRAM_VERSION,
+    random: () => random.uniform(),
+    events: {
+      onConnected: () => agent.onConnected(),
+      onDisconnected: (reason) => agent.onDisconnected(reason),
+      onMessage: (message) => {
+        queue = queue.then(() => agent.onMessage(message));
+      },
+    },
+  });
+  return {
+    close: async () => {
+      agent.stop();
+      await link?.close();
+      store.close();
+    },
+  };
+}
+
+/** One connection as an enrolled site, for a command that asks the registry. Waits until it stands. */
+export async function openSiteLink(folder: string): Promise<SiteLink> {
+  const enrolled = readEnrolled(folder);
+  const random = seededRandom('registry', enrolled.site, process.pid, Date.now());
+  return new Promise((resolve, reject) => {
+    const link = connectToCoordinator({
+      address: enrolled.invitation.coordinator,
+      authorityPem: enrolled.invitation.authority,
+      site: enrolled.site,
+      certificate: { certificatePem: enrolled.tlsCertificatePem, privateKeyPem: enrolled.tlsKeyPem },
+      programVersion: PROGRAM_VERSION,
+      random: () => random.uniform(),
+      events: {
+        onConnected: () => resolve(link),
+        onDisconnected: (reason) => {
+          void link.close();
+          reject(reason);
+        },
+        onMessage: () => undefined,
+      },
+    });
+  });
+}

@@ -1,0 +1,26 @@
+import { combatCoordinator } from '../harmonization/combat/advance.coordinator.js';
+import { combatDeclaration } from '../harmonization/combat/declaration.js';
+import { coxCoordinator } from '../shared/computations/cox/advance.coordinator.js';
+import { coxDeclaration } from '../shared/computations/cox/declaration.js';
+import { describeCoordinator } from '../shared/computations/describe/advance.coordinator.js';
+import { describeDeclaration } from '../shared/computations/describe/declaration.js';
+import { fedAvgCoordinator } from '../shared/computations/fedavg/advance.coordinator.js';
+import { fedAvgDeclaration } from '../shared/computations/fedavg/declaration.js';
+import { logisticCoordinator } from '../shared/computations/logistic/advance.coordinator.js';
+import { logisticDeclaration } from '../shared/computations/logistic/declaration.js';
+import { momentsCoordinator } from '../shared/computations/moments/advance.coordinator.js';
+import { momentsDeclaration } from '../shared/computations/moments/declaration.js';
+import { validateCoordinator } from '../shared/computations/validate/advance.coordinator.js';
+import { validateDeclaration } from '../shared/computations/validate/declaration.js';
+import type { CoordinatorRegistry } from './study-run.js';
+
+/** Coordinator halves by name, one line each. To add a computation: its folder, a line here, a line at the site. */
+export const COORDINATOR_COMPUTATIONS: CoordinatorRegistry = {
+  combat: { declaration: combatDeclaration, coordinator: combatCoordinator },
+  cox: { declaration: coxDeclaration, coordinator: coxCoordinator },
+  describe: { declaration: describeDeclaration, coordinator: describeCoordinator },
+  fedavg: { declaration: fedAvgDeclaration, coordinator: fedAvgCoordinator },
+  logistic: { declaration: logisticDeclaration, coordinator: logisticCoordinator },
+  moments: { declaration: momentsDeclaration, coordinator: momentsCoordinator },
+  validate: { declaration: validateDeclaration, coordinator: validateCoordinator },
+};

@@ -1,0 +1,55 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import type { BlobStore } from '../shared/stores.js';
+import type { BundleDetail, BundleEntry, BundleQuery } from '../shared/wire/types.js';
+
+/** What the coordinator has registered: published bundles, and summaries of studies that ended after validation. */
+interface Status {
+  readonly study: string;
+  readonly name: string;
+  readonly bundleDigest: string;
+  readonly phase: string;
+}
+
+const registryOf = (folder: string) => path.join(folder, 'registry');
+
+export function readRegistry(folder: string): BundleEntry[] {
+  const registry = registryOf(folder);
+  if (!existsSync(registry)) return [];
+  return readdirSync(registry)
+    .filter((name) => existsSync(path.join(registry, name, 'status.json')))
+    .sort()
+    .map((name) => {
+      const file = path.join(registry, name, 'status.json');
+      const status = JSON.parse(readFileSync(file, 'utf8')) as Status;
+      return {
+        name,
+        version: 1,
+        digest: status.bundleDigest,
+        studyHash: status.study,
+        phase: status.phase,
+        publishedAt: statSync(file).mtime.toISOString(),
+      };
+    });
+}
+
+/** Files of one entry, put where a transfer finds them; null where there is none of that name. A name may be shortened. */
+export function registryEntry(folder: string, query: BundleQuery, blobs: BlobStore): BundleDetail | null {
+  const bundle = readRegistry(folder).find(
+    (entry) => entry.name === query.name || entry.name.startsWith(`${query.name}-`),
+  );
+  if (bundle === undefined) return null;
+  const root = path.join(registryOf(folder), bundle.name);
+  const files = filesBelow(root).map((file) => {
+    const bytes = readFileSync(path.join(root, file));
+    return { path: file, sha256: blobs.putBlob(bytes), size: bytes.length };
+  });
+  return { bundle, files };
+}
+
+function filesBelow(root: string, prefix = ''): string[] {
+  return readdirSync(path.join(root, prefix), { withFileTypes: true }).flatMap((entry) => {
+    const name = prefix === '' ? entry.name : `${prefix}/${entry.name}`;
+    return entry.isDirectory() ? filesBelow(root, name) : [name];
+  });
+}

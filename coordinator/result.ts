@@ -1,0 +1,140 @@
+import type { CombatResult } from '../harmonization/combat/declaration.js';
+import { canonicalJson } from '../shared/canonical-json.js';
+import type { DescribeResult } from '../shared/computations/describe/declaration.js';
+import type { ModelResult, MomentsResult } from '../shared/computations/frame.js';
+import type { ValidateResult } from '../shared/computations/validate/declaration.js';
+import { documentHash, encodeDocument } from '../shared/document.js';
+import { assert } from '../shared/errors.js';
+import { modelName, type Study, studyHash } from '../shared/study.js';
+import type { StudyRun } from './study-run.js';
+
+/**
+ * `result.json` of a finished study (docs: contracts of result.json). Same study, same totals: the same bytes, whether
+ * they came from a simulation, from processes, or after faults. Nothing of when, where or how enters it.
+ */
+export function studyResult(study: Study, run: StudyRun): Record<string, unknown> {
+  assert(run.request === null, 'a result is made of a finished study');
+  const describe = run.results.get('describe') as DescribeResult;
+  const moments = run.results.get('moments') as MomentsResult;
+  const combat = run.results.get('combat') as CombatResult | undefined;
+  const validate = run.results.get('validate') as ValidateResult;
+  const models = [study.model, ...study.comparators].map(modelName);
+  const [published, ...comparators] = models.map((name) =>
+    modelSection(study, name, run.results.get(name) as ModelResult),
+  );
+  const notes: { path: string; reason: string }[] = [];
+  const result = {
+    format: 'concordat-result-1',
+    study: { name: study.name, hash: studyHash(study) },
+    seed: study.seed,
+    sites: sitesSection(study, describe),
+    describe: describe.columns,
+    outcome: describe.outcome,
+    association: describe.association,
+    harmonization: harmonizationSection(study, combat, moments, run),
+    model: published,
+    ...(comparators.length > 0 ? { comparators } : {}),
+    validation: withoutNotes(validate),
+    totals: run.totals,
+    digests: Object.fromEntries([...run.results].map(([name, value]) => [name, documentHash(encodeDocument(value))])),
+  };
+  const plain = plainJson(result, '', notes) as Record<string, unknown>;
+  return { ...plain, notes: [...validate.notes, ...notes] };
+}
+
+/** The bytes of result.json: keys sorted, shortest round-trip numbers, final newline. */
+export function resultBytes(result: Record<string, unknown>): Uint8Array {
+  return Buffer.from(`${canonicalJson(result)}\n`, 'utf8');
+}
+
+function withoutNotes(validate: ValidateResult): unknown {
+  const { notes: _notes, ...rest } = validate;
+  return rest;
+}
+
+function sitesSection(study: Study, describe: DescribeResult): unknown[] {
+  return [...study.sites.training, ...study.sites.external].sort().map((name) => {
+    const site = describe.sites.find((entry) => entry.name === name);
+    return { role: study.sites.training.includes(name) ? 'training' : 'external', ...site, name };
+  });
+}
+
+function harmonizationSection(
+  study: Study,
+  combat: CombatResult | undefined,
+  moments: MomentsResult,
+  run: StudyRun,
+): unknown {
+  const between = Object.fromEntries(
+    run.plan.arms.map((arm) => [arm, moments.fits[`${arm}:all`]?.betweenSites ?? null]),
+  );
+  const base = {
+    method: study.harmonization.method,
+    heldOut: study.harmonization.heldOut,
+    varianceBetweenSites: between,
+  };
+  const fit = combat?.fits['combat:all'];
+  if (fit === undefined) return { ...base, features: study.cohort.features };
+  const p = study.cohort.features.length;
+  const covariateEffects = Object.fromEntries(
+    fit.columns.map((column, row) => [column, fit.coefficients.slice(row * p, (row + 1) * p)]),
+  );
+  return {
+    ...base,
+    mode: combat!.mode,
+    features: study.cohort.features,
+    grandMean: fit.grandMean,
+    pooledVariance: fit.pooledVariance,
+    covariateEffects,
+    untouched: study.cohort.features.filter((_, feature) => fit.untouched[feature] === 1),
+  };
+}
+
+function modelSection(study: Study, name: string, result: ModelResult): Record<string, unknown> {
+  const own = `${study.harmonization.method}:all`;
+  const summary = result.summaries[own];
+  assert(summary !== undefined, `model ${name} has no summary of ${own}`);
+  const entry = [study.model, ...study.comparators].find((model) => modelName(model) === name)!;
+  return {
+    name,
+    ...summary,
+    coefficients: summary.coefficients.map(withRatio),
+    type: result.type,
+    alpha: entry.type === 'mlp' ? null : entry.alpha,
+    parameters: entry,
+    ...(result.disclosive === true ? { disclosive: true } : {}),
+    folds: Object.fromEntries(Object.entries(result.summaries).filter(([id]) => id !== own)),
+    digest: documentHash(encodeDocument(result.models[own])),
+  };
+}
+
+/** Odds or hazard ratio with its 95 % Wald interval, where there is a standard error. */
+function withRatio(coefficient: ModelResult['summaries'][string]['coefficients'][number]): Record<string, unknown> {
+  const { value, se } = coefficient;
+  const bound = (sign: number) => (se === null ? null : Math.exp(value + sign * NORMAL_975 * se));
+  const ratio = coefficient.status === 'ok' ? Math.exp(value) : null;
+  return { ...coefficient, ratio, low: ratio === null ? null : bound(-1), high: ratio === null ? null : bound(1) };
+}
+
+const NORMAL_975 = 1.959963984540054;
+
+/**
+ * Typed arrays become lists. A number that JSON cannot hold becomes null with an entry in `notes` that says which one, so
+ * nothing is silently lost.
+ */
+function plainJson(value: unknown, path: string, notes: { path: string; reason: string }[]): unknown {
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    notes.push({ path, reason: Number.isNaN(value) ? 'undefined' : value > 0 ? 'infinite' : 'negative infinite' });
+    return null;
+  }
+  if (value instanceof Float64Array || value instanceof Int32Array || value instanceof Uint8Array)
+    return Array.from(value, (item, index) => plainJson(item, `${path}/${index}`, notes));
+  if (Array.isArray(value)) return value.map((item, index) => plainJson(item, `${path}/${index}`, notes));
+  if (typeof value === 'object' && value !== null)
+    return Object.fromEntries(
+      Object.entries(value)
+        .filter(([, item]) => item !== undefined)
+        .map(([key, item]) => [key, plainJson(item, `${path}/${key}`, notes)]),
+    );
+  return value;
+}

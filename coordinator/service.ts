@@ -1,0 +1,321 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { RESULT_FILE } from '../shared/bundle/bundle.js';
+import { signatureFile } from '../shared/bundle/verify.js';
+import { decodeDocument, encodeDocument } from '../shared/document.js';
+import { ConcordatError } from '../shared/errors.js';
+import { fromHex } from '../shared/hex.js';
+import type { CoordinatorMessage, RoundTerms, SiteMessage } from '../shared/messages.js';
+import { findMember, type Roster, rosterHash } from '../shared/roster.js';
+import type { BlobStore, EventStore } from '../shared/stores.js';
+import { type Study, studySites } from '../shared/study.js';
+import type { Approval, Ratification, StudyCoordinatorMessage, StudySiteMessage } from '../shared/study-messages.js';
+import { approvalIsSigned, ratificationIsSigned, readStudyDocument } from '../shared/study-signatures.js';
+import { type BundleFiles, type HostProgress, type LoggedEvent, StudyHost } from './shell/study-host.js';
+import type { StudyState } from './study.js';
+import type { StudyRun } from './study-run.js';
+
+/** The stores and links the service is composed of; cli/ puts the real ones together. */
+export interface ServicePorts {
+  readonly folder: string;
+  readonly events: EventStore;
+  readonly blobs: BlobStore;
+  /** Newest roster, or null before the consortium signed one; with the whole chain as the sites check it. */
+  roster(): { readonly roster: Roster; readonly chain: Uint8Array } | null;
+  rosterOfVersion(version: number): Roster;
+  send(site: string, message: CoordinatorMessage | StudyCoordinatorMessage): void;
+  isConnected(site: string): boolean;
+  nowMs(): number;
+  assemble(run: StudyRun, study: Study, roster: Roster, transcriptHead: string): Promise<BundleFiles>;
+  progress(message: HostProgress | ServiceProgress): void;
+}
+
+export type ServiceProgress =
+  | { readonly kind: 'site'; readonly site: string; readonly connected: boolean }
+  | { readonly kind: 'refused'; readonly what: string; readonly code: string; readonly message: string }
+  | { readonly kind: 'published'; readonly studyHash: string; readonly folder: string };
+
+/** All studies of one coordinator. It routes messages to hosts and takes requests from the inbox folder; it decides nothing. */
+export class CoordinatorService {
+  private readonly hosts = new Map<string, StudyHost>();
+  private readonly timers = new Map<string, NodeJS.Timeout>();
+  private poll: NodeJS.Timeout | undefined;
+  private rosterVersionSent = 0;
+
+  constructor(private readonly ports: ServicePorts) {}
+
+  /** Takes up every study of the log. Call before the port opens. */
+  async start(): Promise<void> {
+    for (const folder of ['inbox', 'registry']) mkdirSync(path.join(this.ports.folder, folder), { recursive: true });
+    const studies = new Map<string, LoggedEvent[]>();
+    for (const { study, payload } of this.ports.events.replay()) {
+      const events = studies.get(study) ?? [];
+      events.push(decodeDocument(payload) as LoggedEvent);
+      studies.set(study, events);
+    }
+    for (const [studyHash, [first, ...rest]] of studies)
+      if (first?.type === 'proposed') await this.addHost(studyHash, first).resume(rest);
+    await this.readInbox();
+    this.poll = setInterval(() => void this.tick(), 200);
+  }
+
+  stop(): void {
+    clearInterval(this.poll);
+    for (const timer of this.timers.values()) clearTimeout(timer);
+  }
+
+  get studies(): readonly StudyHost[] {
+    return [...this.hosts.values()];
+  }
+
+  onSiteConnected(site: string): void {
+    this.ports.progress({ kind: 'site', site, connected: true });
+    this.sendRoster(site);
+    for (const host of this.hosts.values()) if (studySites(host.study).includes(site)) host.onConnected(site);
+  }
+
+  onSiteDisconnected(site: string): void {
+    this.ports.progress({ kind: 'site', site, connected: false });
+    for (const host of this.hosts.values()) if (studySites(host.study).includes(site)) host.onDisconnected(site);
+  }
+
+  /** A message that is not acceptable is reported, and changes nothing. */
+  onSiteMessage(site: string, message: SiteMessage | StudySiteMessage): void {
+    try {
+      this.route(site, message);
+    } catch (error) {
+      if (!(error instanceof ConcordatError)) throw error;
+      this.ports.progress({
+        kind: 'refused',
+        what: `${message.type} of ${site}`,
+        code: error.code,
+        message: error.message,
+      });
+    }
+  }
+
+  private route(site: string, message: SiteMessage | StudySiteMessage): void {
+    switch (message.type) {
+      case 'taskProgress':
+        return;
+      case 'approval':
+        return this.onApproval(site, message.approval);
+      case 'ratification':
+        return this.onRatification(site, message.ratification);
+      default: {
+        const host = this.hosts.get(message.studyHash);
+        if (host !== undefined && studySites(host.study).includes(site)) host.onRoundMessage(site, message);
+      }
+    }
+  }
+
+  private onApproval(site: string, approval: Approval): void {
+    const host = this.hostOf(approval.studyHash);
+    const roster = this.ports.rosterOfVersion(host.rosterVersion);
+    const member = findMember(roster, site);
+    const valid =
+      approval.site === site &&
+      studySites(host.study).includes(site) &&
+      approval.rosterVersion === host.rosterVersion &&
+      approval.rosterHash === rosterHash(roster) &&
+      member !== undefined &&
+      approvalIsSigned(approval, fromHex(member.signingPublicKey, 32)!);
+    if (!valid)
+      throw new ConcordatError(
+        'SITE_SIGNATURE_INVALID',
+        `the approval of site "${site}" does not fit the roster of the study`,
+      );
+    host.onApproval(approval);
+  }
+
+  private onRatification(site: string, ratification: Ratification): void {
+    const host = this.hostOf(ratification.studyHash);
+    const member = findMember(this.ports.rosterOfVersion(host.rosterVersion), site);
+    const valid =
+      ratification.site === site &&
+      studySites(host.study).includes(site) &&
+      ratification.bundleDigest === host.bundleDigest &&
+      ratification.rosterVersion === host.rosterVersion &&
+      ratification.transcriptHead === host.transcriptHead &&
+      member !== undefined &&
+      ratificationIsSigned(ratification, fromHex(member.signingPublicKey, 32)!);
+    if (!valid)
+      throw new ConcordatError(
+        'SITE_SIGNATURE_INVALID',
+        `the ratification of site "${site}" does not fit the bundle of the study`,
+      );
+    host.onRatification(ratification);
+  }
+
+  private hostOf(studyHash: string): StudyHost {
+    const host = this.hosts.get(studyHash);
+    if (host === undefined) throw new ConcordatError('STUDY_UNKNOWN', `no study has the hash ${studyHash}`);
+    return host;
+  }
+
+  // Proposals and aborts: files in inbox/, so that commands need no second way in --------------------------------------
+
+  private async tick(): Promise<void> {
+    const newest = this.ports.roster();
+    if (newest !== null && newest.roster.version !== this.rosterVersionSent) {
+      this.rosterVersionSent = newest.roster.version;
+      for (const { site } of newest.roster.sites) if (this.ports.isConnected(site)) this.sendRoster(site);
+    }
+    await this.readInbox();
+  }
+
+  private async readInbox(): Promise<void> {
+    const inbox = path.join(this.ports.folder, 'inbox');
+    for (const name of readdirSync(inbox).sort()) {
+      if (!name.endsWith('.json')) continue;
+      const file = path.join(inbox, name);
+      let outcome: Record<string, unknown> = { ok: true };
+      try {
+        const request = JSON.parse(readFileSync(file, 'utf8')) as {
+          type: string;
+          studyHash: string;
+          document?: string;
+          reason?: string;
+        };
+        if (request.type === 'propose')
+          await this.propose(request.studyHash, Buffer.from(request.document ?? '', 'utf8'));
+        else if (request.type === 'abort') this.hostOf(request.studyHash).abort(request.reason ?? 'no reason given');
+      } catch (error) {
+        const code = error instanceof ConcordatError ? error.code : 'INTERNAL_BUG';
+        outcome = { ok: false, code, message: error instanceof Error ? error.message : String(error) };
+      }
+      // The answer stands beside the request under its name, for the command that waits for it.
+      writeFileSync(`${file}.tmp`, JSON.stringify(outcome));
+      renameSync(`${file}.tmp`, `${file}.done`);
+      renameSync(file, `${file}.taken`);
+    }
+  }
+
+  private async propose(studyHash: string, document: Uint8Array): Promise<void> {
+    if (this.hosts.has(studyHash))
+      throw new ConcordatError('STUDY_EXISTS', 'this study, with this hash, has already been proposed');
+    const study = readStudyDocument(document, studyHash);
+    const newest = this.ports.roster();
+    const missing = studySites(study).filter((site) => findMember(newest?.roster ?? null, site)?.status !== 'active');
+    if (newest === null || missing.length > 0)
+      throw new ConcordatError('STUDY_SITES_UNKNOWN', `not in the signed roster: ${missing.join(', ')}`);
+    const documentBlob = this.ports.blobs.putBlob(document);
+    const proposed = {
+      type: 'proposed' as const,
+      documentBlob,
+      rosterVersion: newest.roster.version,
+      atMs: this.ports.nowMs(),
+    };
+    this.ports.events.append([record(studyHash, proposed)]);
+    const host = this.addHost(studyHash, proposed);
+    await host.resume([]);
+    for (const site of studySites(study)) if (this.ports.isConnected(site)) host.onConnected(site);
+  }
+
+  private addHost(studyHash: string, proposed: Extract<LoggedEvent, { type: 'proposed' }>): StudyHost {
+    const { ports } = this;
+    const study = readStudyDocument(ports.blobs.getBlob(proposed.documentBlob), studyHash);
+    const roster = ports.rosterOfVersion(proposed.rosterVersion);
+    const host = new StudyHost(study, studyHash, proposed.rosterVersion, proposed.documentBlob, {
+      append: (events) => void ports.events.append(events.map((event) => record(studyHash, event))),
+      putBlob: (bytes) => ports.blobs.putBlob(bytes),
+      getBlob: (hash) => ports.blobs.getBlob(hash),
+      deleteBlob: (hash) => ports.blobs.deleteBlob(hash),
+      send: (site, message) => ports.send(site, message),
+      isConnected: (site) => ports.isConnected(site),
+      setTimer: (atMs, fire) => this.setTimer(studyHash, atMs, fire),
+      nowMs: () => ports.nowMs(),
+      terms: (_study, _hash, approvals) => termsOf(study, studyHash, roster, approvals),
+      assemble: (run, _state, transcriptHead) => ports.assemble(run, study, roster, transcriptHead),
+      publish: (state, files, ratifications) => this.publish(state, files, ratifications),
+      summary: (state, files, reason) => this.register(state, files, [], { phase: state.phase, reason }),
+      progress: (message) => ports.progress(message),
+    });
+    this.hosts.set(studyHash, host);
+    return host;
+  }
+
+  private setTimer(studyHash: string, atMs: number, fire: () => void): void {
+    clearTimeout(this.timers.get(studyHash));
+    const delayMs = Math.min(Math.max(0, atMs - this.ports.nowMs()), 2 ** 31 - 1);
+    this.timers.set(studyHash, setTimeout(fire, delayMs).unref());
+  }
+
+  private sendRoster(site: string): void {
+    const newest = this.ports.roster();
+    if (newest === null) return;
+    this.ports.send(site, {
+      type: 'rosterPublished',
+      rosterVersion: newest.roster.version,
+      rosterBlob: this.ports.blobs.putBlob(newest.chain),
+    });
+  }
+
+  // Registry ---------------------------------------------------------------------------------------------------------
+
+  private publish(
+    state: StudyState,
+    files: ReadonlyMap<string, Uint8Array>,
+    ratifications: readonly Ratification[],
+  ): void {
+    const folder = this.register(state, files, ratifications, { phase: 'published', reason: '' });
+    this.ports.progress({ kind: 'published', studyHash: state.studyHash, folder });
+  }
+
+  /** Writes beside and renames, so that a reader never sees half a bundle. Doing it again changes nothing. */
+  private register(
+    state: StudyState,
+    files: ReadonlyMap<string, Uint8Array> | null,
+    ratifications: readonly Ratification[],
+    outcome: { readonly phase: string; readonly reason: string },
+  ): string {
+    const name = `${state.study.name}-${state.studyHash.slice(0, 12)}`;
+    const folder = path.join(this.ports.folder, 'registry', name);
+    const draft = `${folder}.${process.pid}.tmp`;
+    const write = (file: string, bytes: Uint8Array | string) => {
+      const full = path.join(draft, file);
+      mkdirSync(path.dirname(full), { recursive: true });
+      writeFileSync(full, bytes);
+    };
+    // A withdrawn or failed study leaves its result, not its model: ratification gates the model only.
+    for (const [file, bytes] of files ?? [])
+      if (outcome.phase === 'published' || file === RESULT_FILE) write(`bundle/${file}`, bytes);
+    for (const ratification of ratifications) {
+      const { path: file, bytes } = signatureFile(ratification);
+      write(`bundle/${file}`, bytes);
+    }
+    write(
+      'status.json',
+      `${JSON.stringify({ study: state.studyHash, name: state.study.name, bundleDigest: state.bundleDigest, ...outcome }, null, 2)}\n`,
+    );
+    try {
+      renameSync(draft, folder);
+    } catch (error) {
+      // The folder is there already: a restart published the same bundle before.
+      if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    }
+    return folder;
+  }
+}
+
+function record(study: string, event: LoggedEvent) {
+  return { study, type: event.type, payload: encodeDocument(event) };
+}
+
+/** What the rounds of a study run on: the study, the pinned roster and the box keys in the signed approvals. */
+export function termsOf(study: Study, studyHash: string, roster: Roster, approvals: readonly Approval[]): RoundTerms {
+  const sites = studySites(study).map((site) => {
+    const member = findMember(roster, site);
+    const approval = approvals.find((entry) => entry.site === site);
+    if (member === undefined || approval === undefined)
+      throw new ConcordatError('STUDY_SITES_UNKNOWN', `site "${site}" has no key in the roster, or did not approve`);
+    return { site, signingPublicKey: fromHex(member.signingPublicKey, 32)!, boxPublicKey: approval.boxPublicKey };
+  });
+  return {
+    roster: { studyHash, rosterVersion: roster.version, sites },
+    mode: study.privacy.secureAggregation ? 'secure' : 'plain',
+    coordinator: study.privacy.coordinator,
+    minSites: study.privacy.minSites,
+    onMissingSite: study.onMissingSite,
+  };
+}

@@ -1,0 +1,148 @@
+import { assert, type ErrorCode } from '../../shared/errors.js';
+import { addInto, decodeTotal, packWords, unpackWords, zeroWords } from '../../shared/fixed-point.js';
+import type { CoordinatorMessage } from '../../shared/messages.js';
+import { removeMasks } from '../../shared/secagg/unmask.coordinator.js';
+import type { TensorSpec, Total } from '../../shared/tensors.js';
+import { stepRound } from '../round.js';
+import { type RoundState, recover } from '../round-state.js';
+import type {
+  RoundConfig,
+  RoundEffect,
+  RoundEvent,
+  RoundOpening,
+  RoundRecord,
+  RoundReport,
+  UnmaskJob,
+} from '../round-types.js';
+
+/** What the driver needs of the world around it; every call returns only when what it says is true. */
+export interface RoundDriverPorts {
+  /** Durable before it returns. */
+  append(records: readonly RoundRecord[]): void;
+  putBlob(bytes: Uint8Array): string;
+  getBlob(hash: string): Uint8Array;
+  deleteBlob(hash: string): void;
+  send(site: string, message: CoordinatorMessage): void;
+  setTimer(atMs: number): void;
+  nowMs(): number;
+  done(round: number, attempt: number, total: Total, totalHash: string): void;
+  failed(code: ErrorCode, message: string, sites: readonly string[]): void;
+  report(report: RoundReport): void;
+}
+
+/**
+ * Carries out the effects of the round reducer of one study, in order: `persist` before whatever follows it. It decides
+ * nothing. Everything runs to completion on one thread, so an event is never handled inside another.
+ */
+export class RoundDriver {
+  private state: RoundState;
+  private leaves: readonly TensorSpec[] = [];
+  /** The only copy of the sum so far: one block of words for each leaf. */
+  private accumulator: { readonly context: string; readonly blocks: BigUint64Array[] } | undefined;
+  private readonly queue: RoundEvent[] = [];
+  private running = false;
+
+  constructor(
+    private readonly config: RoundConfig,
+    private readonly ports: RoundDriverPorts,
+    records: readonly RoundRecord[],
+  ) {
+    this.state = recover(records);
+  }
+
+  /** The durable total of a finished round. */
+  static readTotal(
+    leaves: readonly TensorSpec[],
+    total: { readonly totalHash: string; readonly sites: readonly string[] },
+    blobs: Pick<RoundDriverPorts, 'getBlob'>,
+  ): Total {
+    return { sites: total.sites, values: decodeTotal(leaves, unpackWords(leaves, blobs.getBlob(total.totalHash))) };
+  }
+
+  /** Begins a round, or takes up the one that the log left open. */
+  open(opening: RoundOpening, leaves: readonly TensorSpec[]): void {
+    this.leaves = leaves;
+    this.feed({ type: 'open', ...opening, nowMs: this.ports.nowMs() });
+  }
+
+  /** After a restart: the leaves of the round that the log left open, then the first event. */
+  resume(leaves: readonly TensorSpec[]): void {
+    this.leaves = leaves;
+    this.feed({ type: 'resumed', nowMs: this.ports.nowMs() });
+  }
+
+  feed(event: RoundEvent): void {
+    this.queue.push(event);
+    if (this.running) return;
+    this.running = true;
+    try {
+      for (let next = this.queue.shift(); next !== undefined; next = this.queue.shift()) {
+        const { state, effects } = stepRound(this.config, this.state, next);
+        this.state = state;
+        this.carryOut(effects);
+      }
+    } finally {
+      this.running = false;
+    }
+  }
+
+  private carryOut(effects: readonly RoundEffect[]): void {
+    for (let i = 0; i < effects.length; ) {
+      const effect = effects[i]!;
+      if (effect.type !== 'persist') {
+        this.one(effect);
+        i++;
+        continue;
+      }
+      // Neighbouring records share one flush to disk.
+      const records: RoundRecord[] = [];
+      for (let next = effects[i]; next?.type === 'persist'; next = effects[++i]) records.push(next.record);
+      this.ports.append(records);
+    }
+  }
+
+  private one(effect: Exclude<RoundEffect, { type: 'persist' }>): void {
+    switch (effect.type) {
+      case 'send':
+        return this.ports.send(effect.site, effect.message);
+      case 'resetAccumulator':
+        this.accumulator = { context: effect.context, blocks: zeroWords(this.leaves) };
+        return;
+      case 'accumulate': {
+        const { blocks } = this.accumulatorOf(effect.context);
+        const words = unpackWords(this.leaves, this.ports.getBlob(effect.blobHash));
+        for (const [index, leaf] of this.leaves.entries()) addInto(blocks[index]!, words[index]!, leaf.ring);
+        return;
+      }
+      case 'unmask':
+        return this.unmask(effect.job);
+      case 'setTimer':
+        return this.ports.setTimer(effect.atMs);
+      case 'discardBlobs':
+        return effect.hashes.forEach((hash) => {
+          this.ports.deleteBlob(hash);
+        });
+      case 'roundDone': {
+        const total = RoundDriver.readTotal(this.leaves, effect, this.ports);
+        return this.ports.done(effect.round, effect.attempt, total, effect.totalHash);
+      }
+      case 'roundFailed':
+        return this.ports.failed(effect.code, effect.message, effect.sites);
+      case 'report':
+        return this.ports.report(effect.report);
+    }
+  }
+
+  private unmask(job: UnmaskJob): void {
+    const { blocks } = this.accumulatorOf(job.context);
+    removeMasks(blocks, this.leaves, job, job.removals);
+    const totalHash = this.ports.putBlob(packWords(blocks));
+    this.accumulator = undefined;
+    this.queue.push({ type: 'unmasked', context: job.context, totalHash, nowMs: this.ports.nowMs() });
+  }
+
+  private accumulatorOf(context: string): { readonly blocks: BigUint64Array[] } {
+    assert(this.accumulator?.context === context, 'a masked input arrived for an attempt that has no accumulator');
+    return this.accumulator;
+  }
+}

@@ -1,0 +1,423 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { ConcordatError } from '../shared/errors.js';
+import { fromHex } from '../shared/hex.js';
+import type { CoordinatorMessage, RoundTerms, SiteMessage } from '../shared/messages.js';
+import {
+  extendTrust,
+  findMember,
+  parseSignedRoster,
+  type Roster,
+  rosterHash,
+  type SignedRoster,
+} from '../shared/roster.js';
+import type { Secret } from '../shared/secret.js';
+import type { SiteStore } from '../shared/stores.js';
+import { type Study, studySites } from '../shared/study.js';
+import type {
+  Approval,
+  RatificationRequest,
+  StudyCoordinatorMessage,
+  StudyProposed,
+  StudySiteMessage,
+} from '../shared/study-messages.js';
+import { approvalIsSigned, readStudyDocument, signRatification } from '../shared/study-signatures.js';
+import type { TensorSpec } from '../shared/tensors.js';
+import type { SiteLink } from '../shared/transport.js';
+import { checkRelease, type LedgerEntry, ledgerEntry } from './egress.js';
+import type { Policy } from './policy.js';
+import { checkBundleForRatification } from './ratify.js';
+import { boxKeyOwner, decide, decisionGrounds, frozenCohort, guardRulesOf } from './shell/decide.js';
+import { SiteStudy, type SiteStudyPorts } from './shell/site-study.js';
+import { encodeSiteRecord, type KnownStudy, knownStudies, knownStudy, type SiteRecord } from './site-records.js';
+
+export interface AgentConfig {
+  readonly site: string;
+  /** Holds cohort.yaml and policy.yaml beside keys and store. */
+  readonly folder: string;
+  readonly signingKey: Secret;
+  readonly consortiumPublicKey: Uint8Array;
+  readonly policy: Policy;
+  readonly store: SiteStore;
+  readonly link: Pick<SiteLink, 'connected' | 'send' | 'upload' | 'download'>;
+  /** Every tensor that a study can make a site send, for policy checks. */
+  readonly leavesOfStudy: (study: Study) => Readonly<Record<string, readonly TensorSpec[]>>;
+  readonly restored: boolean;
+  readonly progress: (event: AgentProgress) => void;
+  readonly nowMs: () => number;
+}
+
+export type AgentProgress =
+  | { readonly kind: 'connected' }
+  | { readonly kind: 'disconnected'; readonly code: string; readonly message: string }
+  | {
+      readonly kind: 'study';
+      readonly studyHash: string;
+      readonly name: string;
+      readonly state: string;
+      readonly detail: string;
+    }
+  | {
+      readonly kind: 'round';
+      readonly studyHash: string;
+      readonly what: string;
+      readonly round: number;
+      readonly computation: string;
+    }
+  | { readonly kind: 'problem'; readonly code: string; readonly message: string };
+
+const ROSTER_SETTING = 'roster chain';
+
+/**
+ * One site's agent: takes what the coordinator says, checks it against what this site pinned, and runs the studies that
+ * were approved here. Approvals come from the store, where `site approve` puts them.
+ */
+export class SiteAgent {
+  private readonly running = new Map<string, SiteStudy>();
+  private readonly starting = new Map<string, Promise<SiteStudy | null>>();
+  private roster: Roster | null = null;
+  private chain: SignedRoster[] = [];
+  private lastLedger: LedgerEntry | null;
+  private attempt = 0;
+  private poll: NodeJS.Timeout | undefined;
+  private readonly sentDecisions = new Set<string>();
+
+  constructor(private readonly config: AgentConfig) {
+    const stored = config.store.getSetting(ROSTER_SETTING);
+    if (stored !== null) this.trustRoster(JSON.parse(stored) as string[]);
+    const ledger = config.store.ledger();
+    this.lastLedger = ledger.length === 0 ? null : (JSON.parse(ledger.at(-1)!) as LedgerEntry);
+  }
+
+  /** Takes up running studies, then looks for decisions that were made while it runs. */
+  async start(): Promise<void> {
+    for (const known of knownStudies(this.config.store))
+      if (known.approvals !== null && known.closed === null) await this.studyOf(known.studyHash);
+    this.poll = setInterval(() => this.sendDecisions(), 300);
+  }
+
+  stop(): void {
+    clearInterval(this.poll);
+  }
+
+  onConnected(): void {
+    this.config.progress({ kind: 'connected' });
+    this.sentDecisions.clear();
+    for (const study of this.running.values()) study.onConnected();
+  }
+
+  /** Also after an attempt to connect that failed; the next one follows by itself. */
+  onDisconnected(reason: ConcordatError): void {
+    this.config.progress({ kind: 'disconnected', code: reason.code, message: reason.message });
+    for (const study of this.running.values()) study.onDisconnected();
+  }
+
+  async onMessage(message: CoordinatorMessage | StudyCoordinatorMessage): Promise<void> {
+    try {
+      await this.route(message);
+    } catch (error) {
+      const code = error instanceof ConcordatError ? error.code : 'INTERNAL_BUG';
+      this.config.progress({ kind: 'problem', code, message: error instanceof Error ? error.message : String(error) });
+    }
+  }
+
+  private async route(message: CoordinatorMessage | StudyCoordinatorMessage): Promise<void> {
+    switch (message.type) {
+      case 'rosterPublished':
+        return this.onRoster(await this.fetch(message.rosterBlob));
+      case 'studyProposed':
+        return this.onProposed(message);
+      case 'studyStarted':
+        return this.onStarted(message.studyHash, message.approvals);
+      case 'studyProgress':
+        return;
+      case 'ratificationRequest':
+        return this.onRatificationRequest(message);
+      case 'studyClosed': {
+        const known = knownStudy(this.config.store, message.studyHash);
+        if (known === undefined || known.closed !== null) return;
+        this.append(message.studyHash, { type: 'closed', phase: message.phase, reason: message.reason });
+        this.config.store.eraseSecretsExcept(message.studyHash, []);
+        this.running.delete(message.studyHash);
+        return this.tell(known, message.phase, message.reason);
+      }
+      default: {
+        const study = await this.studyOf(message.studyHash);
+        await study?.onMessage(message);
+      }
+    }
+  }
+
+  // Roster -----------------------------------------------------------------------------------------------------------
+
+  private onRoster(bytes: Uint8Array): void {
+    const texts = JSON.parse(Buffer.from(bytes).toString('utf8')) as string[];
+    this.trustRoster(texts);
+    this.config.store.setSetting(ROSTER_SETTING, JSON.stringify(texts));
+  }
+
+  private trustRoster(texts: readonly string[]): void {
+    const chain = texts.map((text) => parseSignedRoster(text));
+    this.roster = extendTrust(this.roster, chain, this.config.consortiumPublicKey);
+    if (chain.length > this.chain.length) this.chain = chain;
+  }
+
+  private rosterOfVersion(version: number): Roster {
+    const found = this.chain.find(({ roster }) => roster.version === version)?.roster;
+    if (found === undefined)
+      throw new ConcordatError('SITE_ROSTER_CHAIN_BROKEN', `roster version ${version} is not known here`);
+    return found;
+  }
+
+  // Life of a study --------------------------------------------------------------------------------------------------
+
+  private async onProposed(message: StudyProposed): Promise<void> {
+    const { store } = this.config;
+    let known = knownStudy(store, message.studyHash);
+    if (known === undefined) {
+      const document = await this.fetch(message.documentBlob);
+      const study = readStudyDocument(document, message.studyHash);
+      if (!studySites(study).includes(this.config.site)) return;
+      const roster = this.rosterOfVersion(message.rosterVersion);
+      this.append(message.studyHash, {
+        type: 'proposed',
+        rosterVersion: message.rosterVersion,
+        rosterHash: rosterHash(roster),
+        document,
+        atMs: this.config.nowMs(),
+      });
+      known = knownStudy(store, message.studyHash)!;
+      this.tell(known, 'proposed', `decide with: concordat site approve ${message.studyHash.slice(0, 12)}`);
+    }
+    if (known.approval === null && this.config.policy.automaticApproval) this.approveByPolicy(known);
+    this.sendDecisions();
+  }
+
+  private approveByPolicy(known: KnownStudy): void {
+    const { site, folder, policy, signingKey, store } = this.config;
+    const study = readStudyDocument(known.document, known.studyHash);
+    const grounds = decisionGrounds(store, known, { site, folder, policy }, this.config.leavesOfStudy(study));
+    const allowed = grounds.reasons.length === 0;
+    const reason = allowed ? '' : grounds.reasons.join('; ');
+    const decision = allowed ? ('approved' as const) : ('declined' as const);
+    decide(store, known, { site, signingKey, frozen: grounds.frozen, decision, reason, nowMs: this.config.nowMs() });
+    this.tell(known, `${decision} by policy`, reason);
+  }
+
+  /** Decisions in the store that the coordinator may not have: each is sent once per connection. */
+  private sendDecisions(): void {
+    if (!this.config.link.connected) return;
+    for (const { studyHash, approval, closed } of knownStudies(this.config.store)) {
+      if (approval === null || closed !== null || this.sentDecisions.has(studyHash)) continue;
+      this.sentDecisions.add(studyHash);
+      this.send({ type: 'approval', approval });
+    }
+  }
+
+  private async onStarted(studyHash: string, approvals: readonly Approval[]): Promise<void> {
+    const known = knownStudy(this.config.store, studyHash);
+    if (known === undefined || known.closed !== null || known.approval?.decision !== 'approved') return;
+    if (known.approvals === null) {
+      this.termsOf(known, approvals);
+      this.append(studyHash, { type: 'started', approvals });
+      this.tell(known, 'running', `${approvals.length} sites approved`);
+    }
+    await this.studyOf(studyHash);
+  }
+
+  /** Checks every approval against the roster this site trusts, and takes the box keys from them. */
+  private termsOf(known: KnownStudy, approvals: readonly Approval[]): RoundTerms {
+    const study = readStudyDocument(known.document, known.studyHash);
+    const roster = this.rosterOfVersion(known.rosterVersion);
+    const sites = studySites(study).map((site) => {
+      const member = findMember(roster, site);
+      const approval = approvals.find((entry) => entry.site === site);
+      const key = member === undefined ? null : fromHex(member.signingPublicKey, 32);
+      const valid =
+        approval !== undefined &&
+        key !== null &&
+        approval.decision === 'approved' &&
+        approval.studyHash === known.studyHash &&
+        approval.rosterHash === known.rosterHash &&
+        approvalIsSigned(approval, key);
+      if (!valid)
+        throw new ConcordatError(
+          'SITE_SIGNATURE_INVALID',
+          `the approval shown for site "${site}" is not one that it signed`,
+        );
+      return { site, signingPublicKey: key, boxPublicKey: approval.boxPublicKey };
+    });
+    return {
+      roster: { studyHash: known.studyHash, rosterVersion: known.rosterVersion, sites },
+      mode: study.privacy.secureAggregation ? 'secure' : 'plain',
+      coordinator: study.privacy.coordinator,
+      minSites: study.privacy.minSites,
+      onMissingSite: study.onMissingSite,
+    };
+  }
+
+  private async studyOf(studyHash: string): Promise<SiteStudy | null> {
+    const running = this.running.get(studyHash);
+    if (running !== undefined) return running;
+    const pending = this.starting.get(studyHash) ?? this.startStudy(studyHash);
+    this.starting.set(studyHash, pending);
+    try {
+      return await pending;
+    } finally {
+      this.starting.delete(studyHash);
+    }
+  }
+
+  private async startStudy(studyHash: string): Promise<SiteStudy | null> {
+    const { site, folder, policy, signingKey, store, restored } = this.config;
+    const known = knownStudy(store, studyHash);
+    if (known === undefined || known.approvals === null || known.closed !== null) return null;
+    const study = readStudyDocument(known.document, studyHash);
+    const load = frozenCohort(store, known, { site, folder });
+    const terms = this.termsOf(known, known.approvals);
+    const config = {
+      site,
+      study,
+      terms,
+      signingKey,
+      boxKey: store.getSecret(boxKeyOwner(studyHash), 'box'),
+      cohort: load.cohort,
+      guardRules: guardRulesOf(study, policy, site, load),
+      restored,
+    };
+    const started = new SiteStudy(config, this.portsOf(known, study, load.cohort.n));
+    this.running.set(studyHash, started);
+    if (this.config.link.connected) started.onConnected();
+    await started.start();
+    return started;
+  }
+
+  private portsOf(known: KnownStudy, study: Study, patients: number): SiteStudyPorts {
+    const { store, config } = { store: this.config.store, config: this.config };
+    const { studyHash } = known;
+    const guardKey = `guard ${createHash('sha256').update(known.cohort!.cases.join('\n')).digest('hex')}`;
+    return {
+      appendRecords: (records, guard) => {
+        // First the guard: after a crash between the two it knows a set too many, never one too few.
+        if (guard !== null) store.setSetting(guardKey, JSON.stringify(guard));
+        store.append(records.map((record) => encodeSiteRecord(studyHash, { type: 'participant', record })));
+      },
+      readRecords: () => ({
+        records: knownStudy(store, studyHash)!.participant,
+        guard: JSON.parse(store.getSetting(guardKey) ?? 'null'),
+      }),
+      putSecret: (name, secret) => store.putSecret(studyHash, name, secret),
+      getSecret: (name) => store.getSecret(studyHash, name),
+      secretNames: () => store.secretNames(studyHash),
+      eraseSecretsExcept: (names) => store.eraseSecretsExcept(studyHash, names),
+      putBlob: (bytes) => store.putBlob(bytes),
+      getBlob: (hash) => store.getBlob(hash),
+      hasBlob: (hash) => store.blobSize(hash) !== null,
+      deleteBlob: (hash) => store.deleteBlob(hash),
+      fetchBlob: (hash) => this.fetch(hash),
+      uploadBlob: async (hash) => void (await config.link.upload(store.getBlob(hash))),
+      send: (message) => this.send(message),
+      checkRelease: (leaves, contribution) =>
+        checkRelease(leaves, contribution, {
+          site: config.site,
+          policy: config.policy,
+          showAggregate: study.privacy.showAggregate,
+          patients,
+          minimumCohort: study.privacy.minimumCohort,
+        }),
+      recordEgress: (released) => {
+        const time = new Date(config.nowMs()).toISOString();
+        const masked = study.privacy.secureAggregation;
+        const entry = ledgerEntry(this.lastLedger, {
+          time,
+          study: studyHash,
+          attempt: this.attempt,
+          masked,
+          ...released,
+        });
+        store.appendLedger(JSON.stringify(entry));
+        this.lastLedger = entry;
+      },
+      keepOwnValues: (computation, iteration, values) =>
+        this.append(studyHash, { type: 'ownValues', computation, iteration, values: Object.fromEntries(values) }),
+      report: (report) => {
+        if (report.kind === 'problem') config.progress(report);
+        if (report.kind !== 'joined' && report.kind !== 'uploaded') return;
+        this.attempt = report.attempt;
+        config.progress({
+          kind: 'round',
+          studyHash,
+          what: report.kind,
+          round: report.round,
+          computation: report.computation,
+        });
+      },
+      nowMs: config.nowMs,
+      random: () => new Uint8Array(randomBytes(32)),
+    };
+  }
+
+  // Ratification -----------------------------------------------------------------------------------------------------
+
+  private async onRatificationRequest(request: RatificationRequest): Promise<void> {
+    const { store, site, signingKey } = this.config;
+    const known = knownStudy(store, request.studyHash);
+    if (known === undefined || known.approval?.decision !== 'approved') return;
+    if (known.ratification !== null) return this.send({ type: 'ratification', ratification: known.ratification });
+    const files = new Map<string, Uint8Array>();
+    for (const file of request.files) files.set(file.path, await this.config.link.download(file.blobHash));
+    const problems = checkBundleForRatification(request, files, known, site);
+    const ratification = signRatification(
+      {
+        studyHash: request.studyHash,
+        bundleDigest: request.bundleDigest,
+        rosterVersion: request.rosterVersion,
+        transcriptHead: request.transcriptHead,
+        site,
+        verdict: problems.length === 0 ? 'ratified' : 'refused',
+        reason: problems.join('; '),
+      },
+      signingKey,
+    );
+    await this.writeLocal(known);
+    this.append(request.studyHash, { type: 'ratified', ratification });
+    this.tell(known, ratification.verdict, problems.join('; '));
+    this.send({ type: 'ratification', ratification });
+  }
+
+  /** local/<study>/harmonization.json: what never leaves, and what this site's own patients are scored with. */
+  private async writeLocal(known: KnownStudy): Promise<void> {
+    const local = await (await this.studyOf(known.studyHash))?.localHarmonization();
+    if (local === undefined || local === null) return;
+    const { name } = readStudyDocument(known.document, known.studyHash);
+    const folder = path.join(this.config.folder, 'local', `${name}-${known.studyHash.slice(0, 12)}`);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(path.join(folder, 'harmonization.json'), `${JSON.stringify(local, null, 2)}\n`, { mode: 0o600 });
+  }
+
+  // ------------------------------------------------------------------------------------------------------------------
+
+  private async fetch(hash: string): Promise<Uint8Array> {
+    const { store, link } = this.config;
+    if (store.blobSize(hash) !== null) return store.getBlob(hash);
+    const bytes = await link.download(hash);
+    if (store.putBlob(bytes) !== hash)
+      throw new ConcordatError('WIRE_HASH_MISMATCH', 'a download is not what its hash says');
+    return bytes;
+  }
+
+  private append(studyHash: string, record: SiteRecord): void {
+    this.config.store.append([encodeSiteRecord(studyHash, record)]);
+  }
+
+  /** Dropped without a connection: everything that matters is sent again after the next one. */
+  private send(message: SiteMessage | StudySiteMessage): void {
+    this.config.link.send(message);
+  }
+
+  private tell(known: KnownStudy, state: string, detail: string): void {
+    const { name } = readStudyDocument(known.document, known.studyHash);
+    this.config.progress({ kind: 'study', studyHash: known.studyHash, name, state, detail });
+  }
+}

@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto';
+import { canonicalJson } from '../shared/canonical-json.js';
+import type { Metrics } from '../shared/computations/validate/result.js';
+import { siteMetrics } from '../shared/computations/validate/site-metrics.js';
+import { frameOf } from '../shared/plan.js';
+import type { RatificationRequest } from '../shared/study-messages.js';
+import { readStudyDocument } from '../shared/study-signatures.js';
+import type { KnownStudy } from './site-records.js';
+
+interface ResultFold {
+  readonly name: string;
+  readonly model: string;
+  readonly arm: string;
+  readonly sites: Readonly<Record<string, Metrics>>;
+}
+
+/**
+ * What this site checks before it signs a bundle: that the files are those the digest names, that it is about the study it
+ * approved, and that its own validation numbers stand in the result exactly as it sent them. Empty = nothing to object.
+ */
+export function checkBundleForRatification(
+  request: Pick<RatificationRequest, 'bundleDigest' | 'studyHash'>,
+  files: ReadonlyMap<string, Uint8Array>,
+  known: Pick<KnownStudy, 'document' | 'ownValues' | 'studyHash'>,
+  site: string,
+): string[] {
+  const bundleBytes = files.get('bundle.json');
+  const resultBytes = files.get('result.json');
+  if (bundleBytes === undefined || resultBytes === undefined) return ['bundle.json or result.json is missing'];
+  const problems: string[] = [];
+  if (sha256(bundleBytes) !== request.bundleDigest) problems.push('bundle.json is not what the digest names');
+  const bundle = parse(bundleBytes) as {
+    studyHash?: string;
+    resultHash?: string;
+    files?: Record<string, string>;
+  } | null;
+  const result = parse(resultBytes) as {
+    study?: { hash?: string };
+    validation?: { folds?: readonly ResultFold[] };
+  } | null;
+  if (bundle === null || result === null) return [...problems, 'bundle.json or result.json is not JSON'];
+  if (bundle.studyHash !== known.studyHash || result.study?.hash !== known.studyHash)
+    problems.push('the bundle belongs to another study');
+  if (bundle.resultHash !== sha256(resultBytes)) problems.push('result.json is not the one the bundle names');
+  for (const [path, digest] of Object.entries(bundle.files ?? {})) {
+    const bytes = files.get(path);
+    if (bytes === undefined || sha256(bytes) !== digest)
+      problems.push(`${path} is missing or not what the bundle names`);
+  }
+  return [...problems, ...foreignMetrics(result.validation?.folds ?? [], known, site)];
+}
+
+/** Numbers this site sent that stand otherwise in the result, or not at all. */
+function foreignMetrics(
+  folds: readonly ResultFold[],
+  known: Pick<KnownStudy, 'document' | 'ownValues' | 'studyHash'>,
+  site: string,
+): string[] {
+  const frame = frameOf(readStudyDocument(known.document, known.studyHash));
+  const problems: string[] = [];
+  for (const { computation, values } of known.ownValues) {
+    if (computation !== 'validate') continue;
+    for (const [name, tensor] of Object.entries(values)) {
+      const [what, model, arm, group] = name.split('/');
+      if (what !== 'site') continue;
+      const own = siteMetrics(frame, tensor, '', []);
+      const shown = folds.find((fold) => fold.name === group && fold.model === model && fold.arm === arm)?.sites[site];
+      if (shown === undefined || canonicalJson(shown) !== canonicalJson(own))
+        problems.push(`the numbers of this site for model ${model} (${arm}) in "${group}" are not those it sent`);
+    }
+  }
+  return problems;
+}
+
+function parse(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch {
+    return null;
+  }
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

@@ -1,0 +1,130 @@
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { ConcordatError } from '../../shared/errors.js';
+import type { GuardRules } from '../../shared/guard-decision.js';
+import { agreementPublicKey } from '../../shared/secagg/keys.js';
+import { Secret } from '../../shared/secret.js';
+import type { SiteStore } from '../../shared/stores.js';
+import type { Study } from '../../shared/study.js';
+import type { Approval } from '../../shared/study-messages.js';
+import { readStudyDocument, signApproval } from '../../shared/study-signatures.js';
+import type { TensorSpec } from '../../shared/tensors.js';
+import type { CohortLoad } from '../cohort.site.js';
+import { loadCohort } from '../cohort-files.js';
+import { type FrozenCohort, freezeCohort } from '../cohort-freeze.site.js';
+import { overlapDecision, ownCohort } from '../guard.js';
+import { evaluateStudy, type Policy } from '../policy.js';
+import { encodeSiteRecord, type KnownStudy, knownStudies } from '../site-records.js';
+
+/** What a decision is made on: by a person through `site approve`, or by the policy in a demonstration. */
+export interface DecisionGrounds {
+  readonly study: Study;
+  readonly cohort: CohortLoad;
+  readonly frozen: FrozenCohort;
+  /** Reasons of this site's policy against the study; none = allowed. */
+  readonly reasons: readonly string[];
+}
+
+const CASE_SECRET = 'cases';
+
+/** The key behind the case hashes: made once, kept with the site's secrets, never sent. */
+function caseSecret(store: SiteStore): Uint8Array {
+  if (!store.secretNames('').includes(CASE_SECRET)) store.putSecret('', CASE_SECRET, new Secret(randomBytes(32)));
+  return store.getSecret('', CASE_SECRET).reveal();
+}
+
+/** Where the site keeps the box key of a study, apart from the slots that the rounds erase. */
+export function boxKeyOwner(studyHash: string): string {
+  return `${studyHash}/box`;
+}
+
+/** Loads the cohort and weighs the study against policy and earlier releases. Nothing is written. */
+export function decisionGrounds(
+  store: SiteStore,
+  known: KnownStudy,
+  place: { readonly site: string; readonly folder: string; readonly policy: Policy },
+  leaves: Readonly<Record<string, readonly TensorSpec[]>>,
+): DecisionGrounds {
+  const study = readStudyDocument(known.document, known.studyHash);
+  const cohort = loadCohort(study, path.join(place.folder, 'cohort.yaml'), place.site);
+  const frozen = freezeCohort(cohort.cohort, caseSecret(store));
+  const policy = evaluateStudy(place.policy, study, leaves, place.site);
+  const reasons = policy.allowed ? [] : [...policy.reasons];
+  const minimum = Math.max(study.privacy.minimumCohort, place.policy.minimumCohort);
+  if (cohort.cohort.n < minimum) reasons.push(`this site has fewer usable cases than the minimum cohort of ${minimum}`);
+  const earlier = knownStudies(store)
+    .filter((other) => other.studyHash !== known.studyHash && other.cohort !== null)
+    .map((other) => ({ study: other.studyHash.slice(0, 12), cases: other.cohort!.cases }));
+  const overlap = overlapDecision(earlier, { study: known.studyHash, cases: frozen.cases }, place.policy.minimumCases);
+  if (!overlap.ok) reasons.push(overlap.message);
+  return { study, cohort, frozen, reasons };
+}
+
+/** Signs the decision and writes it durably; the running agent sends it. Throws SITE_ALREADY_DECIDED. */
+export function decide(
+  store: SiteStore,
+  known: KnownStudy,
+  decision: {
+    readonly site: string;
+    readonly signingKey: Secret;
+    readonly frozen: FrozenCohort | null;
+    readonly decision: 'approved' | 'declined';
+    readonly reason: string;
+    readonly nowMs: number;
+  },
+): Approval {
+  if (known.approval !== null)
+    throw new ConcordatError('SITE_ALREADY_DECIDED', `this site has already ${known.approval.decision} the study`);
+  const boxKey = new Secret(randomBytes(32));
+  const approved = decision.decision === 'approved';
+  if (approved) store.putSecret(boxKeyOwner(known.studyHash), 'box', boxKey);
+  const approval = signApproval(
+    {
+      studyHash: known.studyHash,
+      rosterVersion: known.rosterVersion,
+      rosterHash: known.rosterHash,
+      site: decision.site,
+      decision: decision.decision,
+      reason: decision.reason,
+      boxPublicKey: approved ? agreementPublicKey(boxKey) : new Uint8Array(32),
+    },
+    decision.signingKey,
+  );
+  const { frozen } = decision;
+  const cohort = approved && frozen !== null ? { digest: frozen.digest, cases: frozen.cases } : null;
+  store.append([encodeSiteRecord(known.studyHash, { type: 'decided', approval, atMs: decision.nowMs, cohort })]);
+  return approval;
+}
+
+/** The cohort as it was frozen; throws COHORT_CHANGED where the table is no longer what was approved. */
+export function frozenCohort(
+  store: SiteStore,
+  known: KnownStudy,
+  place: { readonly site: string; readonly folder: string },
+): CohortLoad {
+  const study = readStudyDocument(known.document, known.studyHash);
+  const load = loadCohort(study, path.join(place.folder, 'cohort.yaml'), place.site);
+  if (freezeCohort(load.cohort, caseSecret(store)).digest !== known.cohort?.digest)
+    throw new ConcordatError(
+      'COHORT_CHANGED',
+      'the cohort is no longer the one that this site approved the study with',
+    );
+  return load;
+}
+
+/** What the disclosure guard judges by at this site. */
+export function guardRulesOf(study: Study, policy: Policy, site: string, load: CohortLoad): GuardRules {
+  const { cohort } = load;
+  return {
+    minSites: Math.max(study.privacy.minSites, policy.minSites),
+    showAggregate: study.privacy.showAggregate,
+    minimumCohort: Math.max(study.privacy.minimumCohort, policy.minimumCohort),
+    own: ownCohort(site, guardScheme(study), Math.max(1, study.validation.folds), cohort.cellOf, cohort.train),
+  };
+}
+
+/** Names the cut of cohorts into inner-fold cells: studies with the same cut are judged together. */
+export function guardScheme(study: Study): string {
+  const { fold } = study.cohort;
+  return fold === undefined ? `seed ${study.seed}, ${study.validation.folds} folds` : `column ${fold}`;
+}

@@ -1,0 +1,161 @@
+import type { ErrorCode } from '../../shared/errors.js';
+import { unpackWords } from '../../shared/fixed-point.js';
+import type { SiteMessage } from '../../shared/messages.js';
+import { maskedInput } from '../../shared/secagg/masked-input.site.js';
+import { releaseShares } from '../../shared/secagg/unmask.site.js';
+import type { Secret } from '../../shared/secret.js';
+import type { TensorSpec } from '../../shared/tensors.js';
+import { stepParticipant } from '../participant.js';
+import { type ParticipantState, recover } from '../participant-state.js';
+import type {
+  MaskJob,
+  ParticipantConfig,
+  ParticipantEffect,
+  ParticipantEvent,
+  ParticipantRecord,
+  ParticipantReport,
+} from '../participant-types.js';
+
+type EventBody = ParticipantEvent extends infer E
+  ? E extends ParticipantEvent
+    ? Omit<E, 'nowMs' | 'random'>
+    : never
+  : never;
+
+/** What the driver needs of the world; synchronous calls are durable when they return. */
+export interface ParticipantPorts {
+  append(records: readonly ParticipantRecord[]): void;
+  putSecret(name: string, secret: Secret): void;
+  getSecret(name: string): Secret;
+  secretNames(): readonly string[];
+  eraseSecretsExcept(names: readonly string[]): void;
+  putBlob(bytes: Uint8Array): string;
+  getBlob(hash: string): Uint8Array;
+  deleteBlob(hash: string): void;
+  /** Dropped without a word where there is no connection: the reducer sends again when there is. */
+  send(message: SiteMessage): void;
+  upload(blobHash: string): Promise<void>;
+  /** The declared tensors of a broadcast, from this agent's own computations; fetches it if it must. */
+  leaves(broadcastHash: string): Promise<readonly TensorSpec[]>;
+  /** Computes behind the release gate; the packed words, or the code of the refusal. */
+  contribute(task: ContributeTask): Promise<{ readonly words: Uint8Array } | { readonly refused: ErrorCode }>;
+  /** The masked input of a round is about to leave: writes the egress ledger. */
+  recordEgress(task: ContributeTask, blobHash: string, byteLength: number): void;
+  report(report: ParticipantReport): void;
+  nowMs(): number;
+  /** 32 bytes from the operating system. */
+  random(): Uint8Array;
+}
+
+export type ContributeTask = Pick<
+  Extract<ParticipantEffect, { type: 'contribute' }>,
+  'computation' | 'round' | 'broadcastHash' | 'declarationHash'
+>;
+
+/** Carries out the effects of the participant reducer in order, each awaited before the next. It decides nothing. */
+export class ParticipantDriver {
+  private state: ParticipantState;
+  private readonly queue: EventBody[] = [];
+  private running = false;
+
+  constructor(
+    private readonly config: ParticipantConfig,
+    private readonly ports: ParticipantPorts,
+    records: readonly ParticipantRecord[],
+    restored: boolean,
+  ) {
+    this.state = recover(records);
+    this.feed({ type: 'resumed', secrets: ports.secretNames(), restored });
+  }
+
+  feed(event: EventBody): void {
+    this.queue.push(event);
+    if (!this.running) void this.drain();
+  }
+
+  private async drain(): Promise<void> {
+    this.running = true;
+    try {
+      for (let next = this.queue.shift(); next !== undefined; next = this.queue.shift()) {
+        const event = { ...next, nowMs: this.ports.nowMs(), random: this.ports.random() } as ParticipantEvent;
+        const { state, effects } = stepParticipant(this.config, this.state, event);
+        this.state = state;
+        await this.carryOut(effects);
+      }
+    } finally {
+      this.running = false;
+    }
+  }
+
+  private async carryOut(effects: readonly ParticipantEffect[]): Promise<void> {
+    for (let i = 0; i < effects.length; ) {
+      const effect = effects[i]!;
+      if (effect.type !== 'persist') {
+        await this.one(effect);
+        i++;
+        continue;
+      }
+      const records: ParticipantRecord[] = [];
+      for (let next = effects[i]; next?.type === 'persist'; next = effects[++i]) records.push(next.record);
+      this.ports.append(records);
+    }
+  }
+
+  private async one(effect: Exclude<ParticipantEffect, { type: 'persist' }>): Promise<void> {
+    const { ports } = this;
+    switch (effect.type) {
+      case 'persistSecret':
+        return ports.putSecret(effect.name, effect.secret);
+      case 'eraseSecretsExcept':
+        return ports.eraseSecretsExcept(effect.names);
+      case 'send':
+        return ports.send(effect.message);
+      case 'contribute': {
+        const { computation, round, broadcastHash, declarationHash } = effect;
+        const answer = await ports.contribute({ computation, round, broadcastHash, declarationHash });
+        if ('refused' in answer)
+          this.queue.push({ type: 'contributionRefused', broadcastHash, declarationHash, code: answer.refused });
+        else {
+          const blobHash = ports.putBlob(answer.words);
+          this.queue.push({
+            type: 'contributionReady',
+            broadcastHash,
+            declarationHash,
+            blobHash,
+            byteLength: answer.words.byteLength,
+          });
+        }
+        return;
+      }
+      case 'mask':
+        return this.mask(effect.job);
+      case 'upload':
+        // A transfer that breaks is taken up again after the next connection.
+        try {
+          await ports.upload(effect.blobHash);
+        } catch {
+          return;
+        }
+        return ports.send(effect.message);
+      case 'release':
+        return ports.send(releaseShares(effect.job, ports.getSecret(effect.job.secretName), this.config.signingKey));
+      case 'discardBlobs':
+        return effect.hashes.forEach((hash) => {
+          ports.deleteBlob(hash);
+        });
+      case 'report':
+        return ports.report(effect.report);
+    }
+  }
+
+  private async mask(job: MaskJob): Promise<void> {
+    const { ports } = this;
+    const leaves = await ports.leaves(job.broadcastHash);
+    const secret = job.secretName === null ? null : ports.getSecret(job.secretName);
+    const words = unpackWords(leaves, ports.getBlob(job.contributionHash));
+    const bytes = maskedInput(job, leaves, words, secret);
+    const blobHash = ports.putBlob(bytes);
+    ports.recordEgress(job, blobHash, bytes.byteLength);
+    this.queue.push({ type: 'masked', context: job.context, blobHash, byteLength: bytes.byteLength });
+  }
+}

@@ -1,0 +1,249 @@
+import { type LocalHarmonization, localHarmonization } from '../../harmonization/harmonized.site.js';
+import type { Cohort } from '../../shared/cohort.site.js';
+import { decodeDocument } from '../../shared/document.js';
+import { ConcordatError, type ErrorCode } from '../../shared/errors.js';
+import { encodeContribution, packWords } from '../../shared/fixed-point.js';
+import {
+  EMPTY_GUARD,
+  type GuardRules,
+  type GuardState,
+  guardDecision,
+  guardRequest,
+} from '../../shared/guard-decision.js';
+import type { CoordinatorMessage, RoundTerms, SiteMessage } from '../../shared/messages.js';
+import { type Plan, planStudy } from '../../shared/plan.js';
+import { decodeRoundDocument, type RoundDocument } from '../../shared/round-document.js';
+import { declarationHash } from '../../shared/secagg/context.js';
+import type { Secret } from '../../shared/secret.js';
+import type { Study } from '../../shared/study.js';
+import type { Contribution, TensorSpec } from '../../shared/tensors.js';
+import { SITE_COMPUTATIONS } from '../computations.js';
+import type { ParticipantRecord, ParticipantReport, SurvivorSet } from '../participant-types.js';
+import { contributionOf, harmonizationInput, leavesOf, siteView } from '../site-run.site.js';
+import { guardScheme } from './decide.js';
+import { type ContributeTask, ParticipantDriver } from './participant-driver.js';
+
+/** What one study at a site needs of the agent around it. Synchronous calls are durable when they return. */
+export interface SiteStudyPorts {
+  appendRecords(records: readonly ParticipantRecord[], guard: GuardState | null): void;
+  readRecords(): { readonly records: readonly ParticipantRecord[]; readonly guard: GuardState | null };
+  putSecret(name: string, secret: Secret): void;
+  getSecret(name: string): Secret;
+  secretNames(): readonly string[];
+  eraseSecretsExcept(names: readonly string[]): void;
+  putBlob(bytes: Uint8Array): string;
+  getBlob(hash: string): Uint8Array;
+  hasBlob(hash: string): boolean;
+  deleteBlob(hash: string): void;
+  /** From the coordinator, checked against its hash and kept. */
+  fetchBlob(hash: string): Promise<Uint8Array>;
+  uploadBlob(hash: string): Promise<void>;
+  send(message: SiteMessage): void;
+  /** Throws a POLICY_* error where something may not leave. Nothing has left yet. */
+  checkRelease(leaves: readonly TensorSpec[], contribution: Contribution): void;
+  /** Writes the egress ledger; durable before the first byte leaves. */
+  recordEgress(entry: {
+    readonly computation: string;
+    readonly round: number;
+    readonly leaves: readonly TensorSpec[];
+    readonly patients: number;
+    readonly bytes: number;
+    readonly sha256: string;
+  }): void;
+  /** Site-visible values of this round, kept so that ratification can find them in the result. */
+  keepOwnValues(computation: string, iteration: number, values: Contribution): void;
+  report(
+    report: ParticipantReport | { readonly kind: 'problem'; readonly code: ErrorCode; readonly message: string },
+  ): void;
+  nowMs(): number;
+  random(): Uint8Array;
+}
+
+export interface SiteStudyConfig {
+  readonly site: string;
+  readonly study: Study;
+  readonly terms: RoundTerms;
+  readonly signingKey: Secret;
+  readonly boxKey: Secret;
+  readonly cohort: Cohort;
+  readonly guardRules: GuardRules;
+  readonly restored: boolean;
+}
+
+/** One running study at a site: joins the participant reducer, the computations and the release gate. */
+export class SiteStudy {
+  private readonly plan: Plan;
+  private readonly memo = new Map<string, unknown>();
+  private readonly documents = new Map<string, { readonly document: RoundDocument; readonly leaves: TensorSpec[] }>();
+  private readonly results = new Map<string, { readonly hash: string; readonly value: unknown }>();
+  private guard: GuardState;
+  private pendingGuard: GuardState | null = null;
+  private driver: ParticipantDriver | null = null;
+  private connected = false;
+  private readonly early: CoordinatorMessage[] = [];
+
+  constructor(
+    private readonly config: SiteStudyConfig,
+    private readonly ports: SiteStudyPorts,
+  ) {
+    this.plan = planStudy(config.study);
+    this.guard = ports.readRecords().guard ?? EMPTY_GUARD;
+  }
+
+  /** Takes up what the records say. The broadcast of an open attempt is read first: its declaration is needed at once. */
+  async start(): Promise<void> {
+    const { records } = this.ports.readRecords();
+    const joined = records.findLast((record) => record.type === 'joined');
+    if (joined !== undefined) {
+      // A broadcast that cannot be had now is fetched again when the coordinator offers an attempt.
+      await this.load(joined.broadcastHash).catch(() => undefined);
+    }
+    const { site, terms, signingKey, boxKey, restored } = this.config;
+    this.driver = new ParticipantDriver(
+      { site, terms, signingKey, boxKey, guard: (set) => this.decide(set) },
+      {
+        ...this.ports,
+        append: (appended) => this.append(appended),
+        upload: (hash) => this.ports.uploadBlob(hash),
+        leaves: async (hash) => (await this.load(hash)).leaves,
+        contribute: (task) => this.contribute(task),
+        recordEgress: (task, sha256, bytes) => this.recordEgress(task, sha256, bytes),
+      },
+      records,
+      restored,
+    );
+    if (this.connected) this.driver.feed({ type: 'connected' });
+    for (const message of this.early.splice(0)) this.driver.feed({ type: 'message', message });
+  }
+
+  onConnected(): void {
+    this.connected = true;
+    this.driver?.feed({ type: 'connected' });
+  }
+
+  onDisconnected(): void {
+    this.connected = false;
+    this.driver?.feed({ type: 'disconnected' });
+  }
+
+  async onMessage(message: CoordinatorMessage): Promise<void> {
+    // The guard judges an offer by its declaration, so the broadcast is read before the reducer sees the offer.
+    if (message.type === 'attemptOffer' && !(await this.loadOffered(message.broadcastHash))) return;
+    if (this.driver === null) this.early.push(message);
+    else this.driver.feed({ type: 'message', message });
+  }
+
+  /** False where the broadcast could not be had: the coordinator offers again after the next connection. */
+  private async loadOffered(broadcastHash: string): Promise<boolean> {
+    try {
+      await this.load(broadcastHash);
+      return true;
+    } catch (error) {
+      // What can be read and is wrong goes to the reducer, which refuses it.
+      return error instanceof ConcordatError && !error.code.startsWith('WIRE_');
+    }
+  }
+
+  /** What this site needs to score its own patients with the bundle; made of the last round's public results. It never leaves. */
+  async localHarmonization(): Promise<LocalHarmonization | null> {
+    const joined = this.ports.readRecords().records.findLast((record) => record.type === 'joined');
+    if (joined === undefined) return null;
+    const { document } = await this.load(joined.broadcastHash);
+    const { study, cohort, site } = this.config;
+    const fit = this.plan.fits.find(({ id }) => id === `${study.harmonization.method}:all`)!;
+    return localHarmonization(
+      harmonizationInput(study, this.plan, cohort, await this.upstream(document), this.memo),
+      fit,
+      site,
+    );
+  }
+
+  // Rounds -----------------------------------------------------------------------------------------------------------
+
+  private async load(
+    broadcastHash: string,
+  ): Promise<{ readonly document: RoundDocument; readonly leaves: TensorSpec[] }> {
+    const known = this.documents.get(broadcastHash);
+    if (known !== undefined) return known;
+    const document = decodeRoundDocument(await this.ports.fetchBlob(broadcastHash));
+    const loaded = { document, leaves: leavesOf(this.plan, SITE_COMPUTATIONS, document) };
+    // Only the newest two are ever asked for again.
+    for (const old of [...this.documents.keys()].slice(0, -1)) this.documents.delete(old);
+    this.documents.set(broadcastHash, loaded);
+    return loaded;
+  }
+
+  private async contribute(
+    task: ContributeTask,
+  ): Promise<{ readonly words: Uint8Array } | { readonly refused: ErrorCode }> {
+    try {
+      const { document, leaves } = await this.load(task.broadcastHash);
+      if (document.instance !== task.computation || declarationHash(leaves) !== task.declarationHash)
+        throw new ConcordatError(
+          'POLICY_DECLARATION_MISMATCH',
+          `round ${task.round} was announced with another declaration than this agent's own computation "${document.instance}" makes`,
+        );
+      const view = siteView(this.config.study, this.plan, this.config.cohort, await this.upstream(document), this.memo);
+      const contribution = contributionOf(this.plan, SITE_COMPUTATIONS, document, view);
+      this.ports.checkRelease(leaves, contribution);
+      const words = packWords(encodeContribution(leaves, contribution, this.config.terms.roster.sites.length));
+      this.keepOwnValues(document, leaves, contribution);
+      return { words };
+    } catch (error) {
+      const code = error instanceof ConcordatError ? error.code : 'INTERNAL_BUG';
+      this.ports.report({ kind: 'problem', code, message: error instanceof Error ? error.message : String(error) });
+      return { refused: code };
+    }
+  }
+
+  private async upstream(document: RoundDocument): Promise<ReadonlyMap<string, unknown>> {
+    for (const [instance, hash] of Object.entries(document.upstream)) {
+      if (this.results.get(instance)?.hash === hash) continue;
+      this.results.set(instance, { hash, value: decodeDocument(await this.ports.fetchBlob(hash)) });
+    }
+    return new Map(Object.keys(document.upstream).map((instance) => [instance, this.results.get(instance)!.value]));
+  }
+
+  private keepOwnValues(document: RoundDocument, leaves: readonly TensorSpec[], contribution: Contribution): void {
+    const own = leaves.filter(
+      (leaf) => leaf.visibility === 'site' && leaf.contributors.some(({ site }) => site === this.config.site),
+    );
+    if (own.length === 0) return;
+    const values = own.flatMap((leaf) => {
+      const value = contribution.get(leaf.name);
+      return value === undefined ? [] : [[leaf.name, value] as const];
+    });
+    this.ports.keepOwnValues(document.instance, document.iteration, new Map(values));
+  }
+
+  private recordEgress(task: ContributeTask, sha256: string, bytes: number): void {
+    const leaves = this.documents.get(task.broadcastHash)?.leaves ?? [];
+    const { computation, round } = task;
+    this.ports.recordEgress({ computation, round, leaves, patients: this.config.cohort.n, bytes, sha256 });
+  }
+
+  // The disclosure guard ---------------------------------------------------------------------------------------------
+
+  private decide(set: SurvivorSet): 'ok' | ErrorCode {
+    const loaded = this.documents.get(set.broadcastHash);
+    if (loaded === undefined) return 'POLICY_DECLARATION_MISMATCH';
+    const request = guardRequest(loaded.leaves, set.survivors, guardScheme(this.config.study), this.plan.frame.cells);
+    const decision = guardDecision(this.guard, request, this.config.guardRules);
+    if (!decision.ok) {
+      this.ports.report({ kind: 'problem', code: decision.code, message: decision.message });
+      return decision.code;
+    }
+    this.pendingGuard = decision.state;
+    return 'ok';
+  }
+
+  private append(records: readonly ParticipantRecord[]): void {
+    const signs = records.some((record) => record.type === 'signedSet');
+    const guard = signs ? this.pendingGuard : null;
+    this.ports.appendRecords(records, guard);
+    if (guard !== null) {
+      this.guard = guard;
+      this.pendingGuard = null;
+    }
+  }
+}

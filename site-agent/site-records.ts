@@ -1,0 +1,116 @@
+import { decodeDocument, encodeDocument } from '../shared/document.js';
+import type { EventStore, NewRecord } from '../shared/stores.js';
+import type { Approval, Ratification } from '../shared/study-messages.js';
+import type { ParticipantRecord } from './participant-types.js';
+
+/** What a site's log says of a study; the fold of it is what `site studies` shows and what a restarted agent goes on from. */
+export type SiteRecord =
+  | {
+      readonly type: 'proposed';
+      readonly rosterVersion: number;
+      readonly rosterHash: string;
+      /** RFC 8785 bytes of the study. */
+      readonly document: Uint8Array;
+      readonly atMs: number;
+    }
+  | {
+      readonly type: 'decided';
+      readonly approval: Approval;
+      readonly atMs: number;
+      /** Null where declined. */
+      readonly cohort: { readonly digest: string; readonly cases: readonly string[] } | null;
+    }
+  | { readonly type: 'started'; readonly approvals: readonly Approval[] }
+  | { readonly type: 'participant'; readonly record: ParticipantRecord }
+  /** Site-visible values that left in one round, so that ratification finds them again in the result. */
+  | {
+      readonly type: 'ownValues';
+      readonly computation: string;
+      readonly iteration: number;
+      readonly values: Readonly<Record<string, Float64Array>>;
+    }
+  | { readonly type: 'progress'; readonly computation: string; readonly round: number; readonly iteration: number }
+  | { readonly type: 'ratified'; readonly ratification: Ratification }
+  | { readonly type: 'closed'; readonly phase: string; readonly reason: string };
+
+/** A study as this site knows it. */
+export interface KnownStudy {
+  readonly studyHash: string;
+  readonly rosterVersion: number;
+  readonly rosterHash: string;
+  readonly document: Uint8Array;
+  readonly proposedAtMs: number;
+  readonly approval: Approval | null;
+  readonly cohort: { readonly digest: string; readonly cases: readonly string[] } | null;
+  readonly approvals: readonly Approval[] | null;
+  readonly participant: readonly ParticipantRecord[];
+  readonly ownValues: readonly Extract<SiteRecord, { type: 'ownValues' }>[];
+  readonly progress: Extract<SiteRecord, { type: 'progress' }> | null;
+  readonly ratification: Ratification | null;
+  readonly closed: { readonly phase: string; readonly reason: string } | null;
+}
+
+export function encodeSiteRecord(study: string, record: SiteRecord): NewRecord {
+  return { study, type: record.type, payload: encodeDocument(record) };
+}
+
+/** Every study in the log, in the order of their proposal. */
+export function knownStudies(store: Pick<EventStore, 'replay'>): KnownStudy[] {
+  const studies = new Map<string, KnownStudy>();
+  for (const { study, payload } of store.replay()) {
+    if (study === '') continue;
+    const next = withRecord(studies.get(study), study, decodeDocument(payload) as SiteRecord);
+    if (next !== undefined) studies.set(study, next);
+  }
+  return [...studies.values()];
+}
+
+/** One study, or undefined where it was never proposed here. */
+export function knownStudy(store: Pick<EventStore, 'replay'>, studyHash: string): KnownStudy | undefined {
+  let known: KnownStudy | undefined;
+  for (const { payload } of store.replay({ study: studyHash }))
+    known = withRecord(known, studyHash, decodeDocument(payload) as SiteRecord);
+  return known;
+}
+
+function withRecord(known: KnownStudy | undefined, studyHash: string, record: SiteRecord): KnownStudy | undefined {
+  if (record.type === 'proposed') {
+    if (known !== undefined) return known;
+    const { rosterVersion, rosterHash, document, atMs } = record;
+    return {
+      studyHash,
+      rosterVersion,
+      rosterHash,
+      document,
+      proposedAtMs: atMs,
+      approval: null,
+      cohort: null,
+      approvals: null,
+      participant: [],
+      ownValues: [],
+      progress: null,
+      ratification: null,
+      closed: null,
+    };
+  }
+  if (known === undefined) return undefined;
+  switch (record.type) {
+    case 'decided':
+      return { ...known, approval: record.approval, cohort: record.cohort };
+    case 'started':
+      return { ...known, approvals: record.approvals };
+    case 'participant':
+      // Thousands of these: appended in place to the fold's own list.
+      (known.participant as ParticipantRecord[]).push(record.record);
+      return known;
+    case 'ownValues':
+      (known.ownValues as unknown[]).push(record);
+      return known;
+    case 'progress':
+      return { ...known, progress: record };
+    case 'ratified':
+      return { ...known, ratification: record.ratification };
+    case 'closed':
+      return { ...known, closed: { phase: record.phase, reason: record.reason } };
+  }
+}

@@ -1,0 +1,73 @@
+import { type HarmonizationInput, harmonizedFeatures } from '../harmonization/harmonized.site.js';
+import type { Cohort, SiteView } from '../shared/cohort.site.js';
+import type { AnyDeclaration, AnySiteHalf, Declaration, SiteHalf } from '../shared/computations/computation.js';
+import type { CombatSpec } from '../shared/computations/frame.js';
+import { assert, ConcordatError } from '../shared/errors.js';
+import type { Plan } from '../shared/plan.js';
+import type { Study } from '../shared/study.js';
+import type { Contribution, TensorSpec } from '../shared/tensors.js';
+
+/** The site halves this agent has: a study can name no others (law 3). */
+export interface SiteRegistry {
+  readonly [computation: string]: { readonly declaration: AnyDeclaration; readonly site: AnySiteHalf };
+}
+
+/** What a round asks, as it arrives: the instance of the plan, and the broadcast. */
+export interface RoundTask {
+  readonly instance: string;
+  readonly broadcast: unknown;
+}
+
+/** What harmonization reads, within one study. */
+export function harmonizationInput(
+  study: Study,
+  plan: Plan,
+  cohort: Cohort,
+  results: ReadonlyMap<string, unknown>,
+  memo: Map<string, unknown>,
+): HarmonizationInput {
+  const combat = plan.computations.find((planned) => planned.computation === 'combat');
+  const combatSpec = (combat?.spec as CombatSpec | undefined) ?? null;
+  return { cohort, results, frame: plan.frame, combatSpec, heldOut: study.harmonization.heldOut, memo };
+}
+
+/** The view of one cohort within one study; `memo` lives as long as the view. */
+export function siteView(
+  study: Study,
+  plan: Plan,
+  cohort: Cohort,
+  results: ReadonlyMap<string, unknown>,
+  memo: Map<string, unknown>,
+): SiteView {
+  const input = harmonizationInput(study, plan, cohort, results, memo);
+  return { cohort, results, memo, harmonized: (fit) => harmonizedFeatures(input, fit) };
+}
+
+/** The tensors that answer a task, declared by this agent's own copy of the computation. */
+export function leavesOf(plan: Plan, registry: SiteRegistry, task: RoundTask): TensorSpec[] {
+  const { planned, declaration } = lookUp(plan, registry, task.instance);
+  return declaration.leaves(planned.spec, task.broadcast);
+}
+
+/** Computes what would leave for a task. Nothing leaves by this: the release gate decides. */
+export function contributionOf(plan: Plan, registry: SiteRegistry, task: RoundTask, view: SiteView): Contribution {
+  const { planned, site } = lookUp(plan, registry, task.instance);
+  return site.contribute(planned.spec, task.broadcast, view);
+}
+
+// The registry erases each computation's own types; the plan pairs every spec with its computation by name.
+function lookUp(plan: Plan, registry: SiteRegistry, instance: string) {
+  const planned = plan.computations.find((entry) => entry.instance === instance);
+  if (planned === undefined)
+    throw new ConcordatError(
+      'POLICY_UNKNOWN_COMPUTATION',
+      `a computation "${instance}" was asked for that the approved study does not name`,
+    );
+  const halves = registry[planned.computation];
+  assert(halves !== undefined, `no computation is called ${planned.computation}`);
+  return {
+    planned,
+    declaration: halves.declaration as unknown as Declaration<unknown, unknown>,
+    site: halves.site as unknown as SiteHalf<unknown, unknown>,
+  };
+}
