@@ -23,9 +23,18 @@ function fold(events: StudyEvent[]): { state: StudyState; effects: string[] } {
   return { state, effects };
 }
 const approve = (site: string): StudyEvent => ({ type: 'approval', site, boxPublicKey: '00' });
-const ratify = (site: string, verdict: 'ratified' | 'refused'): StudyEvent => ({ type: 'ratification', site, verdict, reason: 'x' });
+const ratify = (site: string, verdict: 'ratified' | 'refused'): StudyEvent => ({
+  type: 'ratification',
+  site,
+  verdict,
+  reason: 'x',
+});
 const approved = ['a', 'b', 'c', 'd'].map(approve);
-const validated: StudyEvent[] = [...approved, { type: 'roundTotal', round: 1 }, { type: 'finished', bundleDigest: 'ff', unmet: [] }];
+const validated: StudyEvent[] = [
+  ...approved,
+  { type: 'roundTotal', round: 1 },
+  { type: 'finished', bundleDigest: 'ff', unmet: [] },
+];
 
 describe('the life of a study', () => {
   it('runs only once every site, external ones too, approved', () => {
@@ -52,13 +61,21 @@ describe('the life of a study', () => {
   });
 
   it('leaves a summary when the quorum cannot be reached any more', () => {
-    const { state, effects } = fold([...validated, ratify('a', 'refused'), ratify('b', 'refused'), ratify('c', 'refused')]);
+    const { state, effects } = fold([
+      ...validated,
+      ratify('a', 'refused'),
+      ratify('b', 'refused'),
+      ratify('c', 'refused'),
+    ]);
     expect(state.phase).toBe('failed');
     expect(effects).toContain('registerSummary');
   });
 
   it('leaves a summary when acceptance criteria are not met or the study is withdrawn after validation', () => {
-    const unmet = fold([...validated.slice(0, -1), { type: 'finished', bundleDigest: 'ff', unmet: ['auc at external below 0.9'] }]);
+    const unmet = fold([
+      ...validated.slice(0, -1),
+      { type: 'finished', bundleDigest: 'ff', unmet: ['auc at external below 0.9'] },
+    ]);
     expect(unmet.state.phase).toBe('failed');
     expect(unmet.effects).toContain('registerSummary');
     const withdrawn = fold([...validated, { type: 'abort', reason: 'the sponsor left' }]);
@@ -68,7 +85,9 @@ describe('the life of a study', () => {
 
   it('refuses what the table does not allow, naming both', () => {
     expect(() => fold([{ type: 'publication' }])).toThrowError(/proposed.*publication/);
-    expect(() => fold([approve('a'), { type: 'decline', site: 'b', reason: 'no' }, approve('c')])).toThrowError(/declined.*approval/);
+    expect(() => fold([approve('a'), { type: 'decline', site: 'b', reason: 'no' }, approve('c')])).toThrowError(
+      /declined.*approval/,
+    );
   });
 
   it('has no way out of a closed phase but a late ratification of what is published', () => {

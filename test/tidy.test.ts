@@ -62,6 +62,7 @@ const SHELLS = new Set([
   'coordinator/blob-store.ts',
   'coordinator/enrollment.ts',
   'coordinator/event-store.ts',
+  'coordinator/registry.ts',
   'coordinator/rpc.ts',
   'coordinator/service.ts',
   'coordinator/tls.ts',
@@ -80,7 +81,8 @@ const isShell = (file: string): boolean =>
   /^(coordinator|site-agent)\/(rpc|shell)(-[a-z-]+)?\.ts$/.test(file) ||
   /^(coordinator|site-agent)\/shell\//.test(file);
 const PURE = PRODUCT.filter((file) => !isShell(file));
-const IO = /^(node:)?(fs|fs\/promises|net|tls|http|https|http2|child_process|worker_threads|os|dgram|dns|readline|timers)(\/|$)|^@grpc\/|^libsql$|^onnxruntime-node$/;
+const IO =
+  /^(node:)?(fs|fs\/promises|net|tls|http|https|http2|child_process|worker_threads|os|dgram|dns|readline|timers)(\/|$)|^@grpc\/|^libsql$|^onnxruntime-node$/;
 
 describe('import arrows', () => {
   it('point down: test, cli -> coordinator, site-agent -> harmonization -> shared -> protos/gen', () => {
@@ -88,14 +90,16 @@ describe('import arrows', () => {
     for (const file of PRODUCT)
       for (const { target } of IMPORTS.get(file)!) {
         if (!target.includes('/') || !FOLDERS.concat('protos').includes(layer(target))) continue;
-        if (!ARROWS[layer(file)]!.includes(layer(target))) wrong.push(`${file} imports ${target}: move what both need to shared/`);
+        if (!ARROWS[layer(file)]!.includes(layer(target)))
+          wrong.push(`${file} imports ${target}: move what both need to shared/`);
       }
     expect(wrong).toEqual([]);
   });
 
   it('only shared/wire reads generated protobuf types', () => {
     const wrong = PRODUCT.filter(
-      (file) => !file.startsWith('shared/wire/') && IMPORTS.get(file)!.some(({ target }) => target.startsWith('protos/gen')),
+      (file) =>
+        !file.startsWith('shared/wire/') && IMPORTS.get(file)!.some(({ target }) => target.startsWith('protos/gen')),
     );
     expect(wrong, 'decode wire types in shared/wire/ and import the domain types').toEqual([]);
   });
@@ -116,7 +120,8 @@ describe('the suffix is the privacy rule', () => {
     const wrong: string[] = [];
     for (const root of roots) {
       const path_ = reach(root, (file) => file.endsWith('.site.ts') || layer(file) === 'site-agent');
-      if (path_ !== null) wrong.push(`${path_.join(' -> ')}: split the file, or import only types of it from a neutral file`);
+      if (path_ !== null)
+        wrong.push(`${path_.join(' -> ')}: split the file, or import only types of it from a neutral file`);
     }
     expect(wrong).toEqual([]);
   });
@@ -167,7 +172,10 @@ describe('pure files', () => {
       [/\bDate\.now\b|\bnew Date\(\)|\bperformance\.now\b/, 'time arrives in events'],
       [/\brandomBytes\b|\brandomUUID\b|\bgetRandomValues\b|\bgenerateKeyPair/, 'random bytes arrive in events'],
       [/\bMath\.pow\b/, 'Math.pow differs between Node majors: multiply'],
-      [/(?<![\d\s*/]\s?)(?<!\b2n?\s)\*\*(?!\/)/, '** differs between Node majors unless it is a power of two constant: multiply'],
+      [
+        /(?<![\d\s*/]\s?)(?<!\b2n?\s)\*\*(?!\/)/,
+        '** differs between Node majors unless it is a power of two constant: multiply',
+      ],
     ];
     const wrong = PURE.flatMap((file) => {
       const text = withoutComments(SOURCE.get(file)!);
@@ -191,7 +199,11 @@ describe('all files', () => {
       [/@ts-(ignore|nocheck)/, 'mend the type', FILES],
       [/\b(FIXME|XXX|HACK)\b/, 'do it or write it into docs/status.md', FILES],
       [/\bconsole\.(log|error|warn|info)\b/, 'write through cli/format.ts to stdout or stderr', PRODUCT],
-      [/\.(only|skip|todo)\(/, 'a test that never runs proves nothing; skip through test/support', FILES.filter((f) => f.endsWith('.test.ts'))],
+      [
+        /\.(only|skip|todo)\(/,
+        'a test that never runs proves nothing; skip through test/support',
+        FILES.filter((f) => f.endsWith('.test.ts')),
+      ],
     ];
     const wrong = banned.flatMap(([pattern, mend, files]) =>
       files
@@ -202,7 +214,9 @@ describe('all files', () => {
   });
 
   it('are used: every product file is reached from an entry point or a test', () => {
-    const roots = FILES.filter((file) => file.startsWith('test/') || layer(file) === 'scripts' || file === 'cli/main.ts');
+    const roots = FILES.filter(
+      (file) => file.startsWith('test/') || layer(file) === 'scripts' || file === 'cli/main.ts',
+    );
     const used = new Set<string>();
     const queue = [...roots];
     for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
@@ -215,6 +229,9 @@ describe('all files', () => {
         if (SOURCE.has(target)) queue.push(target);
       }
     }
-    expect(PRODUCT.filter((file) => !used.has(file)), 'remove it or use it').toEqual([]);
+    expect(
+      PRODUCT.filter((file) => !used.has(file)),
+      'remove it or use it',
+    ).toEqual([]);
   });
 });

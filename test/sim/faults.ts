@@ -126,6 +126,10 @@ export class Faults {
     return 'fine';
   }
 
+  writesOf(who: string): number {
+    return this.ownWrites.get(who) ?? 0;
+  }
+
   wipes(): boolean {
     return this.plan.wipe > 0 && this.random.uniform() < this.plan.wipe;
   }

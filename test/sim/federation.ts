@@ -17,6 +17,10 @@ export interface SimOptions {
   readonly faults: FaultPlan;
   /** Sites refuse any set that leaves somebody out. */
   readonly strictGuard?: boolean;
+  /** Hears of every message that arrives, every kill and start, every total. */
+  readonly trace?: (line: string) => void;
+  /** Hears of every durable write: its number over all processes, and within its own. */
+  readonly onWrite?: (who: string, write: number, ofThisProcess: number) => void;
 }
 
 export interface SimResult {
@@ -66,6 +70,7 @@ export function simulateFederation(options: SimOptions): SimResult {
   const checkers = new Checkers(study);
   const totals: { sites: readonly string[]; hash: string }[] = [];
   let failure: string | null = null;
+  const tell = (line: string) => options.trace?.(`${String(clock.nowMs).padStart(6)} ms  ${line}`);
   const entropy = seededRandom('sim-entropy', seed);
   const random = () => Uint8Array.from({ length: 32 }, () => entropy.integer(256));
 
@@ -86,6 +91,7 @@ export function simulateFederation(options: SimOptions): SimResult {
     life.number++;
     life.up = false;
     life.gone = forGood;
+    tell(`${who} is killed${forGood ? ' and lost for good' : ''}`);
     if (who === 'coordinator') for (const site of study.keys.keys()) hangUp(site);
     else hangUp(who);
     if (!forGood) clock.after(100 + faults.random.integer(6000), () => start(who));
@@ -102,6 +108,7 @@ export function simulateFederation(options: SimOptions): SimResult {
   };
   const start = (who: string) => {
     lives.get(who)!.up = true;
+    if (lives.get(who)!.number > 0) tell(`${who} is back`);
     inside(who, boots.get(who)!);
   };
   const hostFor = (who: string): Host => ({
@@ -115,6 +122,7 @@ export function simulateFederation(options: SimOptions): SimResult {
     },
     write: (exchange, commit) => {
       const outcome = faults.onWrite(who, exchange);
+      options.onWrite?.(who, faults.writes - 1, faults.writesOf(who));
       if (outcome === 'before') throw new Killed('before');
       commit();
       if (outcome !== 'fine') throw new Killed(outcome);
@@ -158,6 +166,7 @@ export function simulateFederation(options: SimOptions): SimResult {
         const link = `${from}>${to}`;
         if ((lastArrival.get(link) ?? 0) > sent) faults.onReorder(exchange);
         lastArrival.set(link, Math.max(lastArrival.get(link) ?? 0, sent));
+        if (alive(to)) tell(`${from} > ${to}: ${summaryOf(message)}`);
         inside(to, deliver);
       });
   };
@@ -200,6 +209,7 @@ export function simulateFederation(options: SimOptions): SimResult {
       const known = totals[round - 1];
       if (known !== undefined && known.hash !== total.hash) checkers.violations.push(`round ${round} has two totals`);
       totals[round - 1] = total;
+      tell(`total of round ${round} over ${names.join(', ')}`);
       checkers.total(study.rounds[round - 1]!, names, words);
     },
     (code, names) => {
@@ -244,6 +254,31 @@ export function simulateFederation(options: SimOptions): SimResult {
     virtualMs: clock.nowMs,
     failure,
   };
+}
+
+function summaryOf(message: CoordinatorMessage | SiteMessage): string {
+  switch (message.type) {
+    case 'preKeyRequest':
+      return `preKeyRequest, slot ${message.slot}`;
+    case 'preKeyAnswer':
+      return `preKeyAnswer, slot ${message.preKey.slot}`;
+    case 'attemptOffer':
+      return `attemptOffer, round ${message.round}, attempt ${message.attempt}, slot ${message.slot}`;
+    case 'maskedInput':
+      return `maskedInput with pre-key for slot ${message.nextPreKey?.slot ?? 'none'}`;
+    case 'survivorsProposal':
+      return `survivorsProposal: ${message.survivors.join(', ')} without ${message.dropped.join(', ') || 'nobody'}`;
+    case 'unmaskRequest':
+      return `unmaskRequest, signed by ${message.signatures.map((signature) => signature.site).join(', ')}`;
+    case 'sharesReleased':
+      return `sharesReleased: ${message.shares.map((share) => `${share.dealer} ${share.kind}`).join(', ')}`;
+    case 'attemptClosed':
+      return `attemptClosed, ${message.outcome}`;
+    case 'siteRefusal':
+      return `siteRefusal, ${message.code}`;
+    default:
+      return message.type;
+  }
 }
 
 /** The world of one seed: how many sites, which terms, which faults. Every tenth seed is plain, every third may lose sites. */
