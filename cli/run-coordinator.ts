@@ -18,6 +18,7 @@ import { ConcordatError } from '../shared/errors.js';
 import { LIMITS } from '../shared/limits.js';
 import type { Roster } from '../shared/roster.js';
 import type { CoordinatorHandlers } from '../shared/transport.js';
+import { lockFolder } from './lock.js';
 import { PROGRAM_VERSION } from './version.js';
 
 export interface CoordinatorProcess {
@@ -32,6 +33,7 @@ export async function runCoordinator(
   options: { readonly host: string; readonly port: number; readonly progress: ServicePorts['progress'] },
 ): Promise<CoordinatorProcess> {
   pinnedConsortiumKey(folder);
+  const lock = lockFolder(folder);
   const events = openEventStore(path.join(folder, 'events.db'));
   const blobs = openBlobStore(path.join(folder, 'blobs'));
   let roster: Roster | null = currentRoster(folder);
@@ -106,6 +108,7 @@ export async function runCoordinator(
       service.stop();
       await server?.close();
       events.close();
+      lock.release();
     },
   };
 }

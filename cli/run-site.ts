@@ -7,8 +7,9 @@ import { type AgentProgress, SiteAgent } from '../site-agent/agent.js';
 import { readEnrolled } from '../site-agent/keys.js';
 import { DEFAULT_POLICY, type Policy, parsePolicy } from '../site-agent/policy.js';
 import { leavesByComputation } from '../site-agent/preview.js';
-import { connectToCoordinator } from '../site-agent/rpc.js';
+import { connectToCoordinator, openRegistry } from '../site-agent/rpc.js';
 import { openSiteStore } from '../site-agent/store.js';
+import { lockFolder } from './lock.js';
 import { PROGRAM_VERSION } from './version.js';
 
 export interface SiteProcess {
@@ -27,6 +28,8 @@ export async function runSite(
   options: { readonly restored: boolean; readonly progress: (event: AgentProgress) => void },
 ): Promise<SiteProcess> {
   const enrolled = readEnrolled(folder);
+  // Two agents on one folder could sign two survivor sets for one attempt.
+  const lock = lockFolder(folder);
   const store = openSiteStore(folder);
   let link: SiteLink | undefined;
   const agent = new SiteAgent({
@@ -73,30 +76,19 @@ export async function runSite(
       agent.stop();
       await link?.close();
       store.close();
+      lock.release();
     },
   };
 }
 
-/** One connection as an enrolled site, for a command that asks the registry. Waits until it stands. */
-export async function openSiteLink(folder: string): Promise<SiteLink> {
+/** The registry as an enrolled site sees it, without a control stream, so that a running agent keeps its own. */
+export function openSiteRegistry(folder: string): SiteRegistryLink {
   const enrolled = readEnrolled(folder);
-  const random = seededRandom('registry', enrolled.site, process.pid, Date.now());
-  return new Promise((resolve, reject) => {
-    const link = connectToCoordinator({
-      address: enrolled.invitation.coordinator,
-      authorityPem: enrolled.invitation.authority,
-      site: enrolled.site,
-      certificate: { certificatePem: enrolled.tlsCertificatePem, privateKeyPem: enrolled.tlsKeyPem },
-      programVersion: PROGRAM_VERSION,
-      random: () => random.uniform(),
-      events: {
-        onConnected: () => resolve(link),
-        onDisconnected: (reason) => {
-          void link.close();
-          reject(reason);
-        },
-        onMessage: () => undefined,
-      },
-    });
+  return openRegistry({
+    address: enrolled.invitation.coordinator,
+    authorityPem: enrolled.invitation.authority,
+    certificate: { certificatePem: enrolled.tlsCertificatePem, privateKeyPem: enrolled.tlsKeyPem },
   });
 }
+
+export type SiteRegistryLink = Pick<SiteLink, 'download' | 'listBundles' | 'getBundle' | 'close'>;

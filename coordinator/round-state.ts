@@ -52,6 +52,8 @@ export interface RoundState {
   /** A site refused to go on without the missing: this round is repeated only with everybody. */
   readonly everybody: boolean;
   readonly end: RoundEnd | null;
+  /** Attempts that ended in a total, for sites that were away when they were told. */
+  readonly totalContexts: ReadonlySet<string>;
   // What follows is forgotten in a restart.
   readonly present: ReadonlySet<string>;
   /** Sites given up on (`continue`), until they come back. */
@@ -71,6 +73,7 @@ export const INITIAL_ROUND_STATE: RoundState = {
   attempt: null,
   everybody: false,
   end: null,
+  totalContexts: new Set(),
   present: new Set(),
   missing: new Set(),
   deadlineMs: null,
@@ -182,7 +185,8 @@ function change(state: RoundState, record: RoundRecord): RoundState {
         sites: record.sites,
         totalHash: record.totalHash,
       };
-      return { ...state, attempt: null, opening: null, unmasking: false, end };
+      const totalContexts = new Set(state.totalContexts).add(attempt.context);
+      return { ...state, attempt: null, opening: null, unmasking: false, end, totalContexts };
     }
     case 'roundFailed': {
       assert(state.opening !== null, 'only an open round can fail');

@@ -325,7 +325,9 @@ class Run {
     }
     if ((phase === 'agreement' || phase === 'unmask') && missing.length > 0 && !this.needsEverybody())
       this.stopIfUnreachable(attempt!, absent, missing);
-    for (const site of this.owing()) this.prompt(site);
+    // An exchange that has just begun has asked already.
+    if (this.state.phase === phase && this.state.attempt === attempt)
+      for (const site of this.owing()) this.prompt(site);
   }
 
   /** Under `continue` nobody waits for a survivor that may be gone for good, where without it no threshold is reached. */
@@ -353,7 +355,7 @@ class Run {
   }
 
   private siteReady(site: string, incarnation: string, context: string | null): void {
-    const { attempt, preKeys, end } = this.state;
+    const { attempt, preKeys, totalContexts } = this.state;
     const missing = new Set(this.state.missing);
     missing.delete(site);
     this.state = { ...this.state, present: new Set(this.state.present).add(site), missing };
@@ -363,7 +365,7 @@ class Run {
     if (attempt !== null && mine !== undefined && mine.incarnation !== incarnation && !attempt.out.has(site))
       this.log({ type: 'siteOut', context: attempt.context, site, code: 'SECAGG_SECRETS_LOST' });
     if (context !== null && context !== attempt?.context) {
-      const outcome = end !== null && end.kind === 'done' && end.context === context ? 'total' : 'aborted';
+      const outcome = totalContexts.has(context) ? 'total' : 'aborted';
       this.send(site, { type: 'attemptClosed', studyHash: this.studyHash(), context, outcome });
     }
     this.acknowledge(site);

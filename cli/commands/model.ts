@@ -3,10 +3,10 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { verifyBundle } from '../../shared/bundle/verify.js';
 import { ConcordatError } from '../../shared/errors.js';
-import type { SiteLink } from '../../shared/transport.js';
 import { output } from '../console.js';
 import { readConsortiumPublicKey } from '../consortium-keys.js';
 import { table } from '../format.js';
+import type { SiteRegistryLink } from '../run-site.js';
 
 interface RegistryOptions {
   readonly dir?: string;
@@ -139,11 +139,11 @@ async function fetched(name: string, options: RegistryOptions): Promise<Map<stri
   });
 }
 
-async function asSite<T>(options: RegistryOptions, act: (link: SiteLink) => Promise<T>): Promise<T> {
+async function asSite<T>(options: RegistryOptions, act: (link: SiteRegistryLink) => Promise<T>): Promise<T> {
   if (options.site === undefined)
     throw new ConcordatError('CLI_USAGE', 'give --dir (the coordinator’s folder) or --site (a site’s folder)');
-  const { openSiteLink } = await import('../run-site.js');
-  const link = await openSiteLink(options.site);
+  const { openSiteRegistry } = await import('../run-site.js');
+  const link = openSiteRegistry(options.site);
   try {
     return await act(link);
   } finally {

@@ -267,7 +267,7 @@ function summaryOf(message: CoordinatorMessage | SiteMessage): string {
     case 'maskedInput':
       return `maskedInput with pre-key for slot ${message.nextPreKey?.slot ?? 'none'}`;
     case 'survivorsProposal':
-      return `survivorsProposal: ${message.survivors.join(', ')} without ${message.dropped.join(', ') || 'nobody'}`;
+      return `survivorsProposal: ${message.survivors.join(', ')} leaving out ${message.dropped.join(', ') || 'nobody'}`;
     case 'unmaskRequest':
       return `unmaskRequest, signed by ${message.signatures.map((signature) => signature.site).join(', ')}`;
     case 'sharesReleased':
