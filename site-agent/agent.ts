@@ -30,7 +30,7 @@ import type { Policy } from './policy.js';
 import { checkBundleForRatification } from './ratify.js';
 import { boxKeyOwner, decide, decisionGrounds, frozenCohort, guardRulesOf } from './shell/decide.js';
 import { SiteStudy, type SiteStudyPorts } from './shell/site-study.js';
-import { encodeSiteRecord, type KnownStudy, knownStudies, knownStudy, type SiteRecord } from './site-records.js';
+import { encodeSiteRecord, type KnownStudy, SiteLog, type SiteRecord } from './site-records.js';
 
 export interface AgentConfig {
   readonly site: string;
@@ -82,8 +82,10 @@ export class SiteAgent {
   private attempt = 0;
   private poll: NodeJS.Timeout | undefined;
   private readonly sentDecisions = new Set<string>();
+  private readonly log: SiteLog;
 
   constructor(private readonly config: AgentConfig) {
+    this.log = new SiteLog(config.store);
     const stored = config.store.getSetting(ROSTER_SETTING);
     if (stored !== null) this.trustRoster(JSON.parse(stored) as string[]);
     const ledger = config.store.ledger();
@@ -92,7 +94,7 @@ export class SiteAgent {
 
   /** Takes up running studies, then looks for decisions that were made while it runs. */
   async start(): Promise<void> {
-    for (const known of knownStudies(this.config.store))
+    for (const known of this.log.all())
       if (known.approvals !== null && known.closed === null) await this.studyOf(known.studyHash);
     this.poll = setInterval(() => this.sendDecisions(), 300);
   }
@@ -135,7 +137,7 @@ export class SiteAgent {
       case 'ratificationRequest':
         return this.onRatificationRequest(message);
       case 'studyClosed': {
-        const known = knownStudy(this.config.store, message.studyHash);
+        const known = this.log.study(message.studyHash);
         if (known === undefined || known.closed !== null) return;
         this.append(message.studyHash, { type: 'closed', phase: message.phase, reason: message.reason });
         this.config.store.eraseSecretsExcept(message.studyHash, []);
@@ -174,7 +176,7 @@ export class SiteAgent {
 
   private async onProposed(message: StudyProposed): Promise<void> {
     const { store } = this.config;
-    let known = knownStudy(store, message.studyHash);
+    let known = this.log.study(message.studyHash);
     if (known === undefined) {
       const document = await this.fetch(message.documentBlob);
       const study = readStudyDocument(document, message.studyHash);
@@ -187,7 +189,7 @@ export class SiteAgent {
         document,
         atMs: this.config.nowMs(),
       });
-      known = knownStudy(store, message.studyHash)!;
+      known = this.log.study(message.studyHash)!;
       this.tell(known, 'proposed', `decide with: concordat site approve ${message.studyHash.slice(0, 12)}`);
     }
     if (known.approval === null && this.config.policy.automaticApproval) this.approveByPolicy(known);
@@ -208,7 +210,7 @@ export class SiteAgent {
   /** Decisions in the store that the coordinator may not have: each is sent once per connection. */
   private sendDecisions(): void {
     if (!this.config.link.connected) return;
-    for (const { studyHash, approval, closed } of knownStudies(this.config.store)) {
+    for (const { studyHash, approval, closed } of this.log.all()) {
       if (approval === null || closed !== null || this.sentDecisions.has(studyHash)) continue;
       this.sentDecisions.add(studyHash);
       this.send({ type: 'approval', approval });
@@ -216,7 +218,7 @@ export class SiteAgent {
   }
 
   private async onStarted(studyHash: string, approvals: readonly Approval[]): Promise<void> {
-    const known = knownStudy(this.config.store, studyHash);
+    const known = this.log.study(studyHash);
     if (known === undefined || known.closed !== null || known.approval?.decision !== 'approved') return;
     if (known.approvals === null) {
       this.termsOf(known, approvals);
@@ -271,7 +273,7 @@ export class SiteAgent {
 
   private async startStudy(studyHash: string): Promise<SiteStudy | null> {
     const { site, folder, policy, signingKey, store, restored } = this.config;
-    const known = knownStudy(store, studyHash);
+    const known = this.log.study(studyHash);
     if (known === undefined || known.approvals === null || known.closed !== null) return null;
     const study = readStudyDocument(known.document, studyHash);
     const load = frozenCohort(store, known, { site, folder });
@@ -304,7 +306,7 @@ export class SiteAgent {
         store.append(records.map((record) => encodeSiteRecord(studyHash, { type: 'participant', record })));
       },
       readRecords: () => ({
-        records: knownStudy(store, studyHash)!.participant,
+        records: this.log.study(studyHash)!.participant,
         guard: JSON.parse(store.getSetting(guardKey) ?? 'null'),
       }),
       putSecret: (name, secret) => store.putSecret(studyHash, name, secret),
@@ -362,7 +364,7 @@ export class SiteAgent {
 
   private async onRatificationRequest(request: RatificationRequest): Promise<void> {
     const { store, site, signingKey } = this.config;
-    const known = knownStudy(store, request.studyHash);
+    const known = this.log.study(request.studyHash);
     if (known === undefined || known.approval?.decision !== 'approved') return;
     if (known.ratification !== null) return this.send({ type: 'ratification', ratification: known.ratification });
     const files = new Map<string, Uint8Array>();
@@ -398,13 +400,9 @@ export class SiteAgent {
 
   // ------------------------------------------------------------------------------------------------------------------
 
-  private async fetch(hash: string): Promise<Uint8Array> {
-    const { store, link } = this.config;
-    if (store.blobSize(hash) !== null) return store.getBlob(hash);
-    const bytes = await link.download(hash);
-    if (store.putBlob(bytes) !== hash)
-      throw new ConcordatError('WIRE_HASH_MISMATCH', 'a download is not what its hash says');
-    return bytes;
+  /** Checked against its hash by the link. Broadcasts and results are not kept: after a restart they are fetched again. */
+  private fetch(hash: string): Promise<Uint8Array> {
+    return this.config.link.download(hash);
   }
 
   private append(studyHash: string, record: SiteRecord): void {

@@ -39,12 +39,13 @@ export class CellReader {
     this.problems.push({ file: this.table.file, row: row + 2, column, message });
   }
 
-  /** The cell in the study's coding, or null where it is missing. */
+  /** The cell in the study's coding, or null where it is missing, in the table or by what cohort.yaml makes of it. */
   text(row: number, studyName: string, at: number): string | null {
     const cell = this.table.rows[row]![at]!;
     if (this.missing.has(cell)) return null;
     const known = this.mapping.values[studyName];
-    return known !== undefined && Object.hasOwn(known, cell) ? known[cell]! : cell;
+    if (known === undefined || !Object.hasOwn(known, cell)) return cell;
+    return this.missing.has(known[cell]!) ? null : known[cell]!;
   }
 
   /** Finite number, NaN where missing; notes a problem (and gives NaN) for anything else. */

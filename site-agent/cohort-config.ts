@@ -24,7 +24,7 @@ export const cohortConfigSchema = z.strictObject({
   values: z
     .record(columnName, z.record(z.string(), cellText))
     .default({})
-    .describe('Study name of a column: local value: value as the study has it.'),
+    .describe('Study name of a column: local value: value as the study has it, or a text of `missing`.'),
 });
 
 export type CohortConfig = z.output<typeof cohortConfigSchema>;

@@ -1,6 +1,8 @@
 import type { Cohort, Outcome } from '../shared/cohort.site.js';
+import { BELOW_MINIMUM_COHORT } from '../shared/computations/describe/declaration.js';
 import type { CovariateColumn } from '../shared/computations/frame.js';
 import { assert, ConcordatError, type Problem } from '../shared/errors.js';
+import { armsOf } from '../shared/plan.js';
 import type { Study } from '../shared/study.js';
 import { studySites } from '../shared/study.js';
 import { columnRoles, hasPatterns, stratumColumn } from '../shared/study-parse.js';
@@ -97,6 +99,7 @@ function assemble(study: Study, mapping: CohortMapping, table: Table, division: 
   assert(columns !== null, 'columns were read without a problem');
 
   const reasons = rows.map((_, index) => unusable(study, columns, index));
+  leaveOutSmallSites(study, division, rows, reasons);
   const kept = rows.map((_, index) => index).filter((index) => reasons[index] === null);
   kept.sort((a, b) => compareRows(rows[a]!, rows[b]!));
   const cohort = typed(study, division, rows, columns, kept, countReasons(division, rows, reasons));
@@ -258,6 +261,17 @@ function unusable(study: Study, columns: Columns, index: number): string | null 
   return null;
 }
 
+/**
+ * A site below the minimum cohort sits out: none of its cases enters any sum, so whatever it is asked it contributes
+ * zeros. `describe` names it, and its cases are counted under this reason.
+ */
+function leaveOutSmallSites(study: Study, division: Division, rows: readonly Row[], reasons: (string | null)[]): void {
+  for (const site of division.sites.keys()) {
+    const usable = [...rows.keys()].filter((index) => rows[index]!.site === site && reasons[index] === null);
+    if (usable.length < study.privacy.minimumCohort) for (const index of usable) reasons[index] = BELOW_MINIMUM_COHORT;
+  }
+}
+
 function countReasons(
   division: Division,
   rows: readonly Row[],
@@ -302,6 +316,9 @@ function typed(
   const cells = Math.max(1, validation.folds);
   const cellOf = new Int32Array(n);
   const calibration = new Uint8Array(n);
+  // Cases are spent on calibration only where some harmonization is calibrated by them.
+  const calibrates = harmonization.heldOut === 'calibration' && armsOf(study).some((arm) => arm !== 'none');
+  const calibrationCases = calibrates ? harmonization.calibrationCases : 0;
   for (const [site, label] of division.sites.entries()) {
     const own = [...siteOf.keys()].filter((row) => siteOf[row] === site);
     const drawn = drawCells(
@@ -314,7 +331,7 @@ function typed(
       seed,
       label,
       own.map((row) => ids[row]!),
-      harmonization.calibrationCases,
+      calibrationCases,
     );
     for (const [position, row] of own.entries()) {
       // Tables number folds from 0 or from 1; the remainder gives the same division either way.

@@ -54,23 +54,37 @@ export function encodeSiteRecord(study: string, record: SiteRecord): NewRecord {
   return { study, type: record.type, payload: encodeDocument(record) };
 }
 
-/** Every study in the log, in the order of their proposal. */
-export function knownStudies(store: Pick<EventStore, 'replay'>): KnownStudy[] {
-  const studies = new Map<string, KnownStudy>();
-  for (const { study, payload } of store.replay()) {
-    if (study === '') continue;
-    const next = withRecord(studies.get(study), study, decodeDocument(payload) as SiteRecord);
-    if (next !== undefined) studies.set(study, next);
+/**
+ * The fold of a site's log, kept and carried on: each question reads only what was appended since the last, by this
+ * process or by a command beside it.
+ */
+export class SiteLog {
+  private readonly studies = new Map<string, KnownStudy>();
+  private sequence = 0;
+
+  constructor(private readonly store: Pick<EventStore, 'replay'>) {}
+
+  /** Every study, in the order of their proposal. */
+  all(): KnownStudy[] {
+    for (const { sequence, study, payload } of this.store.replay({ after: this.sequence })) {
+      this.sequence = sequence;
+      if (study === '') continue;
+      const next = withRecord(this.studies.get(study), study, decodeDocument(payload) as SiteRecord);
+      if (next !== undefined) this.studies.set(study, next);
+    }
+    return [...this.studies.values()];
   }
-  return [...studies.values()];
+
+  /** One study, or undefined where it was never proposed here. */
+  study(studyHash: string): KnownStudy | undefined {
+    this.all();
+    return this.studies.get(studyHash);
+  }
 }
 
-/** One study, or undefined where it was never proposed here. */
-export function knownStudy(store: Pick<EventStore, 'replay'>, studyHash: string): KnownStudy | undefined {
-  let known: KnownStudy | undefined;
-  for (const { payload } of store.replay({ study: studyHash }))
-    known = withRecord(known, studyHash, decodeDocument(payload) as SiteRecord);
-  return known;
+/** Every study in the log, for a command that asks once. */
+export function knownStudies(store: Pick<EventStore, 'replay'>): KnownStudy[] {
+  return new SiteLog(store).all();
 }
 
 function withRecord(known: KnownStudy | undefined, studyHash: string, record: SiteRecord): KnownStudy | undefined {

@@ -9,6 +9,7 @@ import {
   type GuardState,
   guardDecision,
   guardRequest,
+  withRequest,
 } from '../../shared/guard-decision.js';
 import type { CoordinatorMessage, RoundTerms, SiteMessage } from '../../shared/messages.js';
 import { type Plan, planStudy } from '../../shared/plan.js';
@@ -80,6 +81,13 @@ export class SiteStudy {
   private pendingGuard: GuardState | null = null;
   private driver: ParticipantDriver | null = null;
   private connected = false;
+  /** The attempt this site joined last, and whether it signed a set of it. */
+  private joined: {
+    readonly context: string;
+    readonly broadcastHash: string;
+    readonly sites: readonly string[];
+    signed: boolean;
+  } | null = null;
   private readonly early: CoordinatorMessage[] = [];
 
   constructor(
@@ -93,11 +101,9 @@ export class SiteStudy {
   /** Takes up what the records say. The broadcast of an open attempt is read first: its declaration is needed at once. */
   async start(): Promise<void> {
     const { records } = this.ports.readRecords();
-    const joined = records.findLast((record) => record.type === 'joined');
-    if (joined !== undefined) {
-      // A broadcast that cannot be had now is fetched again when the coordinator offers an attempt.
-      await this.load(joined.broadcastHash).catch(() => undefined);
-    }
+    for (const record of records) this.follow(record);
+    // A broadcast that cannot be had now is fetched again when a message needs it.
+    if (this.joined !== null) await this.load(this.joined.broadcastHash).catch(() => undefined);
     const { site, terms, signingKey, boxKey, restored } = this.config;
     this.driver = new ParticipantDriver(
       { site, terms, signingKey, boxKey, guard: (set) => this.decide(set) },
@@ -127,14 +133,17 @@ export class SiteStudy {
   }
 
   async onMessage(message: CoordinatorMessage): Promise<void> {
-    // The guard judges an offer by its declaration, so the broadcast is read before the reducer sees the offer.
-    if (message.type === 'attemptOffer' && !(await this.loadOffered(message.broadcastHash))) return;
+    // The guard judges offers and sets by their declaration, so the broadcast is read before the reducer sees them.
+    const needed = message.type === 'attemptOffer' ? message.broadcastHash : this.joined?.broadcastHash;
+    const judged =
+      message.type === 'attemptOffer' || message.type === 'survivorsProposal' || message.type === 'unmaskRequest';
+    if (judged && needed !== undefined && !(await this.readable(needed))) return;
     if (this.driver === null) this.early.push(message);
     else this.driver.feed({ type: 'message', message });
   }
 
   /** False where the broadcast could not be had: the coordinator offers again after the next connection. */
-  private async loadOffered(broadcastHash: string): Promise<boolean> {
+  private async readable(broadcastHash: string): Promise<boolean> {
     try {
       await this.load(broadcastHash);
       return true;
@@ -227,7 +236,7 @@ export class SiteStudy {
   private decide(set: SurvivorSet): 'ok' | ErrorCode {
     const loaded = this.documents.get(set.broadcastHash);
     if (loaded === undefined) return 'POLICY_DECLARATION_MISMATCH';
-    const request = guardRequest(loaded.leaves, set.survivors, guardScheme(this.config.study), this.plan.frame.cells);
+    const request = this.requestOf(loaded.leaves, set.survivors);
     const decision = guardDecision(this.guard, request, this.config.guardRules);
     if (!decision.ok) {
       this.ports.report({ kind: 'problem', code: decision.code, message: decision.message });
@@ -238,12 +247,43 @@ export class SiteStudy {
   }
 
   private append(records: readonly ParticipantRecord[]): void {
-    const signs = records.some((record) => record.type === 'signedSet');
-    const guard = signs ? this.pendingGuard : null;
-    this.ports.appendRecords(records, guard);
+    let guard: GuardState | null = records.some((record) => record.type === 'signedSet') ? this.pendingGuard : null;
+    for (const record of records) {
+      // This site's input was in, and others agreed on a set without it (it was away): the offered set counts as released.
+      if (record.type === 'closed' && record.outcome === 'total' && this.isUnsigned(record.context))
+        guard = this.withOffered(guard ?? this.guard, this.joined!);
+      this.follow(record);
+    }
+    // A set that shows nothing new leaves the guard as it is, and its state need not be written again.
+    this.ports.appendRecords(records, guard === this.guard ? null : guard);
     if (guard !== null) {
       this.guard = guard;
       this.pendingGuard = null;
     }
+  }
+
+  private isUnsigned(context: string): boolean {
+    return this.joined?.context === context && !this.joined.signed;
+  }
+
+  private follow(record: ParticipantRecord): void {
+    if (record.type === 'joined') {
+      const { context, broadcastHash, sites } = record;
+      this.joined = { context, broadcastHash, sites, signed: false };
+    }
+    if (record.type === 'signedSet' && this.joined?.context === record.context) this.joined.signed = true;
+  }
+
+  private withOffered(
+    guard: GuardState,
+    offered: { readonly broadcastHash: string; readonly sites: readonly string[] },
+  ): GuardState {
+    const loaded = this.documents.get(offered.broadcastHash);
+    if (loaded === undefined) return guard;
+    return withRequest(guard, this.requestOf(loaded.leaves, offered.sites)).state;
+  }
+
+  private requestOf(leaves: readonly TensorSpec[], sites: readonly string[]) {
+    return guardRequest(leaves, sites, guardScheme(this.config.study), this.plan.frame.cells);
   }
 }
