@@ -2,6 +2,7 @@ import { bundleOf } from '../coordinator/bundle.js';
 import type { RoundRequest, StudyRun } from '../coordinator/study-run.js';
 import { localHarmonization } from '../harmonization/harmonized.site.js';
 import type { Cohort } from '../shared/cohort.site.js';
+import { contributingSites } from '../shared/computations/describe/declaration.js';
 import type { ValidateResult } from '../shared/computations/validate/result.js';
 import { ConcordatError } from '../shared/errors.js';
 import {
@@ -59,7 +60,7 @@ export function simulateTable(
   const guards = options.oneHolder ? null : new SimulatedGuards(study, cohorts, options.guard);
   let bytes = 0;
   const run = runSimulation(study, cohorts, {
-    beforeRelease: (request) => guards?.check(request),
+    beforeRelease: (request, results) => guards?.check(request, results),
     onRound: (round) => {
       bytes += round.bytes;
       options.onRound?.(round);
@@ -125,10 +126,11 @@ class SimulatedGuards {
     }));
   }
 
-  check(request: RoundRequest): void {
+  check(request: RoundRequest, results: ReadonlyMap<string, unknown>): void {
     const cells = Math.max(1, this.study.validation.folds);
-    const asked = guardRequest(request.leaves, studySites(this.study), guardScheme(this.study), cells);
     for (const site of this.sites) {
+      const counted = contributingSites(studySites(this.study), results, site.rules.own?.site ?? null);
+      const asked = guardRequest(request.leaves, counted, guardScheme(this.study), cells);
       const decision = guardDecision(site.state, asked, site.rules);
       if (decision.ok) site.state = decision.state;
       else if (this.enforce) throw new ConcordatError(decision.code, `${request.instance}: ${decision.message}`);

@@ -24,7 +24,7 @@ export function runSimulation(
   study: Study,
   cohorts: readonly Cohort[],
   hooks: {
-    beforeRelease?(request: RoundRequest): void;
+    beforeRelease?(request: RoundRequest, results: ReadonlyMap<string, unknown>): void;
     onRound?(round: SimulatedRound, run: StudyRun): void;
   } = {},
 ): StudyRun {
@@ -33,7 +33,7 @@ export function runSimulation(
   const sites = [...new Set(cohorts.flatMap((cohort) => [...cohort.sites]))].sort();
   let run = startRun(plan, COORDINATOR_COMPUTATIONS);
   for (let request = run.request; request !== null; request = run.request) {
-    hooks.beforeRelease?.(request);
+    hooks.beforeRelease?.(request, run.results);
     const { leaves } = request;
     let sum: BigUint64Array[] | undefined;
     for (const [index, cohort] of cohorts.entries()) {

@@ -170,6 +170,11 @@ function validationRules(study: Study, report: Report): void {
     report(['validation', 'arms'], `the study's own harmonization "${harmonization.method}" must be among the arms`);
   for (const [index, arm] of validation.arms.entries())
     if (validation.arms.indexOf(arm) < index) report(['validation', 'arms', index], `arm "${arm}" is listed twice`);
+  if (harmonization.heldOut === 'none' && [harmonization.method, ...validation.arms].includes('zscore'))
+    report(
+      ['harmonization', 'heldOut'],
+      'with per-site z-scores a site that is not harmonized would be scored on another scale: use calibration or transductive',
+    );
   for (const [index, criterion] of study.acceptance.entries()) {
     const path = ['acceptance', index, 'where'];
     if (criterion.where === 'external' && sites.external.length === 0)

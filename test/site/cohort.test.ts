@@ -114,6 +114,7 @@ values: {sex: {w: F, m: M}, mvi: {ja: 1, nein: 0}}`,
 name: os
 cohort: {endpoint: {type: survival, time: days, event: dead}, features: [f1]}
 sites: {training: [alder, birch, cedar]}
+privacy: {minimumCohort: 2}
 model: {type: cox}`,
       'study.yaml',
     );
@@ -226,9 +227,23 @@ p1,3,3,f,"62,5",2
       'the feature was never measured at site "alder"',
     ]);
     const single = load('id,f1,f2,sex,age,mvi\na,1,2,F,60,1\n');
-    expect(single.cohort.n).toBe(1);
-    expect(single.cohort.calibration[0]).toBe(0);
+    expect(single.cohort.n).toBe(0);
+    expect(single.cohort.exclusions).toEqual([{ site: 'alder', reason: 'cohort below the minimum', count: 1 }]);
     expect(single.warnings[0]!.message).toContain('it sits out');
+  });
+
+  it('takes what cohort.yaml maps to a missing text as missing, and calibrates only where a harmonization asks for it', () => {
+    const csv = 'id,f1,f2,sex,age,mvi\na,1,2,F,60,1\nb,1,2,M,61,0\nc,1,2,M,99,1\nd,2,3,F,50,0\n';
+    const { cohort } = load(csv, STUDY, { ...MAPPING, values: { ...MAPPING.values, age: { '99': 'NA' } } });
+    expect(cohort.exclusions).toEqual([{ site: 'alder', reason: 'covariate age missing', count: 1 }]);
+    const calibrated = (harmonization: Partial<Study['harmonization']>) =>
+      load(csv, { ...STUDY, harmonization: { ...STUDY.harmonization, ...harmonization } }).cohort.calibration.filter(
+        (mark) => mark === 1,
+      ).length;
+    expect(calibrated({})).toBe(2);
+    expect(calibrated({ heldOut: 'none' })).toBe(0);
+    expect(calibrated({ heldOut: 'transductive' })).toBe(0);
+    expect(calibrated({ method: 'none' })).toBe(0);
   });
 
   it('reads a malformed cohort.yaml with positions', () => {

@@ -62,6 +62,19 @@ export interface DescribeResult {
   readonly association: Association;
 }
 
+/**
+ * Those of `sites` whose patients are in sums after `describe`: sites that sit out send zeros, so they hide nobody.
+ * `own` always counts, so that a site is never talked out of guarding itself.
+ */
+export function contributingSites(
+  sites: readonly string[],
+  results: ReadonlyMap<string, unknown>,
+  own: string | null,
+): string[] {
+  const described = results.get('describe') as DescribeResult | undefined;
+  return sites.filter((site) => site === own || described?.excludedSites.includes(site) !== true);
+}
+
 /** One column's histogram: all below `low`, then bins - 2 bins of `width` from `low` on, then all beyond. */
 export interface Binning {
   readonly low: number;
@@ -103,6 +116,9 @@ export function categoricalColumns(frame: Frame): { name: string; levels: readon
   );
 }
 
+/** Why all cases of a site that sits out are left out. */
+export const BELOW_MINIMUM_COHORT = 'cohort below the minimum';
+
 /** Reasons a case can be left out for, known beforehand so that their counts can be declared; others count as `other`. */
 export function exclusionReasons(frame: Frame): string[] {
   return [
@@ -112,6 +128,7 @@ export function exclusionReasons(frame: Frame): string[] {
     'batch missing',
     'stratum missing',
     'all features missing',
+    BELOW_MINIMUM_COHORT,
     ...frame.covariates.map(({ name }) => `covariate ${name} missing`),
     'other',
   ];
