@@ -69,13 +69,12 @@ export async function runDemo(wanted: string, seed: number, out: Output): Promis
   say('Concordat demo: SIMULATED patients with hepatocellular carcinoma, five hospitals, no real person.');
   say();
   say('1  Enroll');
-  const federation = await startFederation(folder, names);
+  const federation = await startFederation(folder, names, 0, (site, siteFolder) => {
+    for (const file of ['cases.csv', 'cohort.yaml'])
+      copyFileSync(path.join(data, site, file), path.join(siteFolder, file));
+    writeFileSync(path.join(siteFolder, 'policy.yaml'), POLICY);
+  });
   try {
-    for (const site of names) {
-      for (const file of ['cases.csv', 'cohort.yaml'])
-        copyFileSync(path.join(data, site, file), path.join(federation.siteFolder(site), file));
-      writeFileSync(path.join(federation.siteFolder(site), 'policy.yaml'), POLICY);
-    }
     say(
       `  coordinator and ${names.length} site agents are ${names.length + 1} processes on 127.0.0.1, mutual TLS 1.3, one port`,
     );

@@ -34,8 +34,16 @@ export function freshFolder(wanted: string): string {
   }
 }
 
-/** Makes keys, enrolls every site over the network, signs the roster, and starts all processes. */
-export async function startFederation(folder: string, names: readonly string[], port = 0): Promise<Federation> {
+/**
+ * Makes keys, enrolls every site over the network, signs the roster, and starts all processes. `prepare` puts a site's
+ * tables and policy into its folder before its agent, which reads them, is started.
+ */
+export async function startFederation(
+  folder: string,
+  names: readonly string[],
+  port = 0,
+  prepare: (site: string, siteFolder: string) => void = () => undefined,
+): Promise<Federation> {
   const coordinatorFolder = path.join(folder, 'coordinator');
   const consortiumFolder = path.join(folder, 'consortium');
   const siteFolder = (site: string) => path.join(folder, 'sites', site);
@@ -51,6 +59,7 @@ export async function startFederation(folder: string, names: readonly string[], 
   }
   await signRoster(consortiumFolder, coordinatorFolder);
   for (const site of names) {
+    prepare(site, siteFolder(site));
     const agent = new DemoProcess(site, ['site', 'start', '--dir', siteFolder(site)], logs);
     agent.start();
     sites.set(site, agent);

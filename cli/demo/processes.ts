@@ -1,8 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createWriteStream, type WriteStream } from 'node:fs';
+import { createWriteStream, existsSync, type WriteStream } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { ConcordatError } from '../../shared/errors.js';
+
+/** The compiled program that processes are started from; a test that runs from source finds it in dist/. */
+export function programFile(): string {
+  const here = import.meta.url;
+  const main = fileURLToPath(new URL(here.endsWith('.ts') ? '../../dist/cli/main.js' : '../main.js', here));
+  if (existsSync(main)) return main;
+  throw new ConcordatError('CLI_FILE_MISSING', `${main} does not exist`, { hint: 'Make it with `npm run build`.' });
+}
 
 /** One operating-system process of the demo: started from this program, its lines watched and kept in a log file. */
 export class DemoProcess {
@@ -18,7 +27,7 @@ export class DemoProcess {
   ) {}
 
   start(): void {
-    const main = fileURLToPath(new URL('../main.js', import.meta.url));
+    const main = programFile();
     this.log ??= createWriteStream(path.join(this.folder, `${this.name}.log`), { flags: 'a' });
     this.child = spawn(process.execPath, [main, ...this.args], { stdio: ['ignore', 'ignore', 'pipe'] });
     createInterface({ input: this.child.stderr! }).on('line', (line) => {
