@@ -126,6 +126,12 @@ describe('the suffix is the privacy rule', () => {
     expect(wrong).toEqual([]);
   });
 
+  it('`coordinator start` loads none: neither the program’s static imports nor the coordinator’s process reach one', () => {
+    const isPrivate = (file: string) => file.endsWith('.site.ts') || layer(file) === 'site-agent';
+    expect(reach('cli/main.ts', isPrivate, { followDynamic: false })).toBeNull();
+    expect(reach('cli/run-coordinator.ts', isPrivate)).toBeNull();
+  });
+
   it('site-agent code reaches no *.coordinator.ts', () => {
     const roots = PRODUCT.filter((file) => layer(file) === 'site-agent' || file.endsWith('.site.ts'));
     const wrong = roots
@@ -142,12 +148,16 @@ describe('the suffix is the privacy rule', () => {
 });
 
 /** Shortest chain of run-time imports from `root` to a file that `matches`, or null. */
-function reach(root: string, matches: (file: string) => boolean): string[] | null {
+function reach(
+  root: string,
+  matches: (file: string) => boolean,
+  { followDynamic = true }: { readonly followDynamic?: boolean } = {},
+): string[] | null {
   const queue: string[][] = [[root]];
   const seen = new Set([root]);
   for (let chain = queue.shift(); chain !== undefined; chain = queue.shift()) {
-    for (const { target, typeOnly } of IMPORTS.get(chain.at(-1)!) ?? []) {
-      if (typeOnly || seen.has(target) || !SOURCE.has(target)) continue;
+    for (const { target, typeOnly, dynamic } of IMPORTS.get(chain.at(-1)!) ?? []) {
+      if (typeOnly || (dynamic && !followDynamic) || seen.has(target) || !SOURCE.has(target)) continue;
       seen.add(target);
       if (matches(target)) return [...chain, target];
       queue.push([...chain, target]);
