@@ -6,7 +6,7 @@ import { pause } from './processes.js';
  * stopped meanwhile, so that the round cannot close before the kill; nothing in the product knows of it. Returns the round.
  */
 export async function killAfterAcknowledged(
-  federation: Federation,
+  federation: Pick<Federation, 'coordinator' | 'sites'>,
   victim: string,
   holder: string,
   when: (line: string) => boolean,

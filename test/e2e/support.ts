@@ -134,6 +134,10 @@ export class TestFederation {
     return this.root;
   }
 
+  get sites(): ReadonlyMap<string, DemoProcess> {
+    return this.federation.sites;
+  }
+
   site(name: string): DemoProcess {
     return this.federation.sites.get(name)!;
   }
