@@ -363,7 +363,7 @@ export class SiteAgent {
   // Ratification -----------------------------------------------------------------------------------------------------
 
   private async onRatificationRequest(request: RatificationRequest): Promise<void> {
-    const { store, site, signingKey } = this.config;
+    const { site, signingKey } = this.config;
     const known = this.log.study(request.studyHash);
     if (known === undefined || known.approval?.decision !== 'approved') return;
     if (known.ratification !== null) return this.send({ type: 'ratification', ratification: known.ratification });
