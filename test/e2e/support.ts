@@ -316,10 +316,12 @@ interface LoggedRow {
  */
 export class CoordinatorLog {
   private readonly db: Database.Database;
+  private readonly newest: Database.Statement;
 
   constructor(file: string) {
     this.db = new Database(file);
     this.db.pragma('busy_timeout = 0');
+    this.newest = this.db.prepare('SELECT sequence, payload FROM events ORDER BY sequence DESC LIMIT 1');
   }
 
   events(study: string): LoggedRow[] {
@@ -328,8 +330,9 @@ export class CoordinatorLog {
   }
 
   last(): LoggedRow | undefined {
-    const row = this.db.prepare('SELECT sequence, payload FROM events ORDER BY sequence DESC LIMIT 1').get();
-    return row === undefined ? undefined : rowOf(row as Row);
+    // `all` reads to the end, so that the statement does not keep an old snapshot open as `get` does.
+    const rows = this.newest.all() as Row[];
+    return rows[0] === undefined ? undefined : rowOf(rows[0]);
   }
 
   /** Acts while the last event is one that `matches` and none can follow. False: it did not come before the deadline. */
