@@ -1,4 +1,5 @@
-import type { ErrorCode } from '../../shared/errors.js';
+import { createHash } from 'node:crypto';
+import { ConcordatError, type ErrorCode } from '../../shared/errors.js';
 import { unpackWords } from '../../shared/fixed-point.js';
 import type { SiteMessage } from '../../shared/messages.js';
 import { maskedInput } from '../../shared/secagg/masked-input.site.js';
@@ -56,6 +57,7 @@ export type ContributeTask = Pick<
 export class ParticipantDriver {
   private state: ParticipantState;
   private readonly queue: EventBody[] = [];
+  private readonly contributions = new Map<string, Uint8Array>();
   private running = false;
 
   constructor(
@@ -116,7 +118,8 @@ export class ParticipantDriver {
         if ('refused' in answer)
           this.queue.push({ type: 'contributionRefused', broadcastHash, declarationHash, code: answer.refused });
         else {
-          const blobHash = ports.putBlob(answer.words);
+          const blobHash = sha256(answer.words);
+          this.contributions.set(blobHash, answer.words);
           this.queue.push({
             type: 'contributionReady',
             broadcastHash,
@@ -141,6 +144,7 @@ export class ParticipantDriver {
         return ports.send(releaseShares(effect.job, ports.getSecret(effect.job.secretName), this.config.signingKey));
       case 'discardBlobs':
         return effect.hashes.forEach((hash) => {
+          this.contributions.delete(hash);
           ports.deleteBlob(hash);
         });
       case 'report':
@@ -152,10 +156,31 @@ export class ParticipantDriver {
     const { ports } = this;
     const leaves = await ports.leaves(job.broadcastHash);
     const secret = job.secretName === null ? null : ports.getSecret(job.secretName);
-    const words = unpackWords(leaves, ports.getBlob(job.contributionHash));
+    const words = unpackWords(leaves, await this.contributionOf(job));
     const bytes = maskedInput(job, leaves, words, secret);
     const blobHash = ports.putBlob(bytes);
     ports.recordEgress(job, blobHash, bytes.byteLength);
     this.queue.push({ type: 'masked', context: job.context, blobHash, byteLength: bytes.byteLength });
   }
+
+  /**
+   * The unmasked words. They never touch the disk: after a restart they are computed again, bit for bit, from the frozen
+   * cohort. Only masked inputs, which leave, are kept and re-sent as they were.
+   */
+  private async contributionOf(job: MaskJob): Promise<Uint8Array> {
+    const kept = this.contributions.get(job.contributionHash);
+    if (kept !== undefined) return kept;
+    const answer = await this.ports.contribute(job);
+    if ('refused' in answer || sha256(answer.words) !== job.contributionHash)
+      throw new ConcordatError(
+        'COHORT_CHANGED',
+        `round ${job.round} cannot be computed again as it was before the restart`,
+      );
+    this.contributions.set(job.contributionHash, answer.words);
+    return answer.words;
+  }
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
