@@ -15,7 +15,6 @@ import { type RunningServer, startServer } from '../coordinator/rpc.js';
 import { CoordinatorService, type ServicePorts } from '../coordinator/service.js';
 import { serverIdentity } from '../coordinator/tls.js';
 import { ConcordatError } from '../shared/errors.js';
-import { LIMITS } from '../shared/limits.js';
 import type { Roster } from '../shared/roster.js';
 import type { CoordinatorHandlers } from '../shared/transport.js';
 import { lockFolder } from './lock.js';
@@ -37,6 +36,8 @@ export async function runCoordinator(
   const events = openEventStore(path.join(folder, 'events.db'));
   const blobs = openBlobStore(path.join(folder, 'blobs'));
   let roster: Roster | null = currentRoster(folder);
+  // The chain as it was verified, not as the folder has it by now: a file that does not verify reaches no site.
+  let chain = chainOf(folder, roster);
   let server: RunningServer | undefined;
   const rosterOfVersion = (version: number): Roster => {
     const found = readRosterChain(folder).find((signed) => signed.roster.version === version);
@@ -48,13 +49,7 @@ export async function runCoordinator(
     folder,
     events,
     blobs,
-    roster: () =>
-      roster === null
-        ? null
-        : {
-            roster,
-            chain: Buffer.from(JSON.stringify(readRosterChain(folder).map((signed) => JSON.stringify(signed)))),
-          },
+    roster: () => (roster === null ? null : { roster, chain }),
     rosterOfVersion,
     send: (site, message) => void server?.send(site, message),
     isConnected: (site) => server?.isConnected(site) ?? false,
@@ -70,31 +65,47 @@ export async function runCoordinator(
     },
     progress: options.progress,
   });
-  await service.start();
+  const release = () => {
+    service.stop();
+    events.close();
+    lock.release();
+  };
   const handlers: CoordinatorHandlers = {
     onSiteConnected: (site) => service.onSiteConnected(site),
     onSiteMessage: (site, message) => service.onSiteMessage(site, message),
     onSiteDisconnected: (site) => service.onSiteDisconnected(site),
     enroll: (request) => enroll(folder, request),
     blobs,
-    mayUpload: (_site, _hash, size) => size <= LIMITS.blobBytesMax,
-    mayDownload: () => true,
+    mayUpload: (site, hash, size) => service.mayUpload(site, hash, size),
+    mayDownload: (site, hash) => service.mayDownload(site, hash),
     onBlobStored: () => undefined,
     listBundles: () => readRegistry(folder),
-    getBundle: (query) => registryEntry(folder, query, blobs),
+    getBundle: (query) => {
+      const found = registryEntry(folder, query, blobs);
+      service.publishBlobs(found?.files.map((file) => file.sha256) ?? []);
+      return found;
+    },
   };
-  server = await startServer({
-    host: options.host,
-    port: options.port,
-    identity: await serverIdentity(folder, Date.now()),
-    roster: () => roster,
-    handlers,
-    programVersion: PROGRAM_VERSION,
-  });
+  try {
+    await service.start();
+    server = await startServer({
+      host: options.host,
+      port: options.port,
+      identity: await serverIdentity(folder, Date.now()),
+      roster: () => roster,
+      handlers,
+      programVersion: PROGRAM_VERSION,
+    });
+  } catch (error) {
+    // A busy port: the command has to end, and not be kept alive by what was begun.
+    release();
+    throw error;
+  }
   const watcher = watchRosters(
     folder,
     (newer) => {
       roster = newer;
+      chain = chainOf(folder, newer);
       server?.rosterChanged();
     },
     (error) => options.progress({ kind: 'refused', what: 'a roster file', code: error.code, message: error.message }),
@@ -105,12 +116,16 @@ export async function runCoordinator(
     service,
     close: async () => {
       watcher.stop();
-      service.stop();
       await server?.close();
-      events.close();
-      lock.release();
+      release();
     },
   };
+}
+
+/** The signed versions up to this roster, as sites get them. */
+function chainOf(folder: string, roster: Roster | null): Uint8Array {
+  const signed = roster === null ? [] : readRosterChain(folder).slice(0, roster.version);
+  return Buffer.from(JSON.stringify(signed.map((entry) => JSON.stringify(entry))));
 }
 
 /** Throws ENROLL_KEYS_MISSING with advice where the folder is none of ours. */

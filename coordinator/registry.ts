@@ -17,7 +17,7 @@ export function readRegistry(folder: string): BundleEntry[] {
   const registry = registryOf(folder);
   if (!existsSync(registry)) return [];
   return readdirSync(registry)
-    .filter((name) => existsSync(path.join(registry, name, 'status.json')))
+    .filter((name) => !name.endsWith('.tmp') && existsSync(path.join(registry, name, 'status.json')))
     .sort()
     .map((name) => {
       const file = path.join(registry, name, 'status.json');

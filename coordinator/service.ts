@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { RESULT_FILE } from '../shared/bundle/bundle.js';
 import { signatureFile } from '../shared/bundle/verify.js';
@@ -41,22 +41,47 @@ export class CoordinatorService {
   private readonly timers = new Map<string, NodeJS.Timeout>();
   private poll: NodeJS.Timeout | undefined;
   private rosterVersionSent = 0;
+  /** Roster chains and registry files, for every site. */
+  private readonly published = new Set<string>();
 
   constructor(private readonly ports: ServicePorts) {}
 
   /** Takes up every study of the log. Call before the port opens. */
   async start(): Promise<void> {
     for (const folder of ['inbox', 'registry']) mkdirSync(path.join(this.ports.folder, folder), { recursive: true });
+    this.sweep();
     const studies = new Map<string, LoggedEvent[]>();
     for (const { study, payload } of this.ports.events.replay()) {
       const events = studies.get(study) ?? [];
       events.push(decodeDocument(payload) as LoggedEvent);
       studies.set(study, events);
     }
-    for (const [studyHash, [first, ...rest]] of studies)
-      if (first?.type === 'proposed') await this.addHost(studyHash, first).resume(rest);
-    await this.readInbox();
-    this.poll = setInterval(() => void this.tick(), 200);
+    for (const [studyHash, [first, ...rest]] of studies) {
+      if (first?.type !== 'proposed') continue;
+      // A study that cannot be taken up is reported and left; the others go on.
+      try {
+        await this.addHost(studyHash, first).resume(rest);
+      } catch (error) {
+        this.hosts.delete(studyHash);
+        this.report(`to take up study ${studyHash.slice(0, 12)}`, error);
+      }
+    }
+    await this.readInbox(true);
+    this.poll = setInterval(() => {
+      this.tick().catch((error: unknown) => this.report('the inbox or the roster', error));
+    }, 200);
+  }
+
+  /** What an earlier process left half done: drafts of registry entries, and answers that nobody waits for any more. */
+  private sweep(): void {
+    const registry = path.join(this.ports.folder, 'registry');
+    for (const name of readdirSync(registry))
+      if (name.endsWith('.tmp')) rmSync(path.join(registry, name), { recursive: true, force: true });
+    const inbox = path.join(this.ports.folder, 'inbox');
+    for (const name of readdirSync(inbox).filter((entry) => !entry.endsWith('.json'))) {
+      const age = this.ports.nowMs() - (statSync(path.join(inbox, name), { throwIfNoEntry: false })?.mtimeMs ?? 0);
+      if (age > 3_600_000) rmSync(path.join(inbox, name), { force: true });
+    }
   }
 
   stop(): void {
@@ -70,28 +95,53 @@ export class CoordinatorService {
 
   onSiteConnected(site: string): void {
     this.ports.progress({ kind: 'site', site, connected: true });
-    this.sendRoster(site);
-    for (const host of this.hosts.values()) if (studySites(host.study).includes(site)) host.onConnected(site);
+    this.guarded(`the roster for ${site}`, () => this.sendRoster(site));
+    for (const host of this.hostsOf(site)) this.guarded(`a connection of ${site}`, () => host.onConnected(site));
   }
 
   onSiteDisconnected(site: string): void {
     this.ports.progress({ kind: 'site', site, connected: false });
-    for (const host of this.hosts.values()) if (studySites(host.study).includes(site)) host.onDisconnected(site);
+    for (const host of this.hostsOf(site))
+      this.guarded(`a lost connection of ${site}`, () => host.onDisconnected(site));
   }
 
   /** A message that is not acceptable is reported, and changes nothing. */
   onSiteMessage(site: string, message: SiteMessage | StudySiteMessage): void {
+    this.guarded(`${message.type} of ${site}`, () => this.route(site, message));
+  }
+
+  /** Sites upload masked inputs and nothing else: the one that is awaited, of the length that was declared. */
+  mayUpload(site: string, hash: string, size: number): boolean {
+    return this.hostsOf(site).some((host) => host.awaits(site, hash, size));
+  }
+
+  /** What the coordinator named to this site on purpose. Others' masked inputs and the totals are not among it. */
+  mayDownload(site: string, hash: string): boolean {
+    return this.published.has(hash) || this.hostsOf(site).some((host) => host.serves(hash));
+  }
+
+  /** Files of a registry entry become fetchable for every site. */
+  publishBlobs(hashes: readonly string[]): void {
+    for (const hash of hashes) this.published.add(hash);
+  }
+
+  private hostsOf(site: string): StudyHost[] {
+    return [...this.hosts.values()].filter((host) => studySites(host.study).includes(site));
+  }
+
+  /** One study's trouble, or one message's, is no reason to end the process or another site's connection. */
+  private guarded(what: string, action: () => void): void {
     try {
-      this.route(site, message);
+      action();
     } catch (error) {
-      if (!(error instanceof ConcordatError)) throw error;
-      this.ports.progress({
-        kind: 'refused',
-        what: `${message.type} of ${site}`,
-        code: error.code,
-        message: error.message,
-      });
+      this.report(what, error);
     }
+  }
+
+  private report(what: string, error: unknown): void {
+    const code = error instanceof ConcordatError ? error.code : 'INTERNAL_BUG';
+    const message = error instanceof Error ? error.message : String(error);
+    this.ports.progress({ kind: 'refused', what, code, message });
   }
 
   private route(site: string, message: SiteMessage | StudySiteMessage): void {
@@ -164,7 +214,8 @@ export class CoordinatorService {
     await this.readInbox();
   }
 
-  private async readInbox(): Promise<void> {
+  /** At a start, a proposal that is in the log already was answered by nobody: the process ended in between. */
+  private async readInbox(starting = false): Promise<void> {
     const inbox = path.join(this.ports.folder, 'inbox');
     for (const name of readdirSync(inbox).sort()) {
       if (!name.endsWith('.json')) continue;
@@ -177,9 +228,11 @@ export class CoordinatorService {
           document?: string;
           reason?: string;
         };
-        if (request.type === 'propose')
+        if (request.type === 'propose' && starting && this.hosts.has(request.studyHash)) outcome = { ok: true };
+        else if (request.type === 'propose')
           await this.propose(request.studyHash, Buffer.from(request.document ?? '', 'utf8'));
         else if (request.type === 'abort') this.hostOf(request.studyHash).abort(request.reason ?? 'no reason given');
+        else throw new ConcordatError('CLI_USAGE', `the request "${String(request.type)}" is not known`);
       } catch (error) {
         const code = error instanceof ConcordatError ? error.code : 'INTERNAL_BUG';
         outcome = { ok: false, code, message: error instanceof Error ? error.message : String(error) };
@@ -187,7 +240,7 @@ export class CoordinatorService {
       // The answer stands beside the request under its name, for the command that waits for it.
       writeFileSync(`${file}.tmp`, JSON.stringify(outcome));
       renameSync(`${file}.tmp`, `${file}.done`);
-      renameSync(file, `${file}.taken`);
+      rmSync(file, { force: true });
     }
   }
 
@@ -221,6 +274,7 @@ export class CoordinatorService {
       putBlob: (bytes) => ports.blobs.putBlob(bytes),
       getBlob: (hash) => ports.blobs.getBlob(hash),
       deleteBlob: (hash) => ports.blobs.deleteBlob(hash),
+      blobSize: (hash) => ports.blobs.blobSize(hash),
       send: (site, message) => ports.send(site, message),
       isConnected: (site) => ports.isConnected(site),
       setTimer: (atMs, fire) => this.setTimer(studyHash, atMs, fire),
@@ -230,6 +284,7 @@ export class CoordinatorService {
       publish: (state, files, ratifications) => this.publish(state, files, ratifications),
       summary: (state, files, reason) => this.register(state, files, [], { phase: state.phase, reason }),
       progress: (message) => ports.progress(message),
+      trouble: (error) => this.report(`study ${studyHash.slice(0, 12)}`, error),
     });
     this.hosts.set(studyHash, host);
     return host;
@@ -238,17 +293,15 @@ export class CoordinatorService {
   private setTimer(studyHash: string, atMs: number, fire: () => void): void {
     clearTimeout(this.timers.get(studyHash));
     const delayMs = Math.min(Math.max(0, atMs - this.ports.nowMs()), 2 ** 31 - 1);
-    this.timers.set(studyHash, setTimeout(fire, delayMs).unref());
+    this.timers.set(studyHash, setTimeout(() => this.guarded('a timer', fire), delayMs).unref());
   }
 
   private sendRoster(site: string): void {
     const newest = this.ports.roster();
     if (newest === null) return;
-    this.ports.send(site, {
-      type: 'rosterPublished',
-      rosterVersion: newest.roster.version,
-      rosterBlob: this.ports.blobs.putBlob(newest.chain),
-    });
+    const rosterBlob = this.ports.blobs.putBlob(newest.chain);
+    this.published.add(rosterBlob);
+    this.ports.send(site, { type: 'rosterPublished', rosterVersion: newest.roster.version, rosterBlob });
   }
 
   // Registry ---------------------------------------------------------------------------------------------------------
@@ -291,6 +344,7 @@ export class CoordinatorService {
     try {
       renameSync(draft, folder);
     } catch (error) {
+      rmSync(draft, { recursive: true, force: true });
       // The folder is there already: a restart published the same bundle before.
       if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
     }

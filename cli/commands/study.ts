@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { ConcordatError, type ErrorCode } from '../../shared/errors.js';
@@ -190,6 +190,7 @@ async function throughInbox(folder: string, request: Record<string, unknown>): P
         code?: ErrorCode;
         message?: string;
       };
+      rmSync(`${file}.done`, { force: true });
       if (answer.ok) return;
       throw new ConcordatError(answer.code ?? 'INTERNAL_BUG', answer.message ?? 'the coordinator refused');
     }

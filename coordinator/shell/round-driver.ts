@@ -1,4 +1,4 @@
-import { assert, type ErrorCode } from '../../shared/errors.js';
+import { assert, ConcordatError, type ErrorCode } from '../../shared/errors.js';
 import { addInto, decodeTotal, packWords, unpackWords, zeroWords } from '../../shared/fixed-point.js';
 import type { CoordinatorMessage } from '../../shared/messages.js';
 import { removeMasks } from '../../shared/secagg/unmask.coordinator.js';
@@ -41,6 +41,7 @@ export class RoundDriver {
   private accumulator: { readonly context: string; readonly blocks: BigUint64Array[] } | undefined;
   private readonly queue: RoundEvent[] = [];
   private running = false;
+  private broken: ConcordatError | null = null;
 
   constructor(
     private readonly config: RoundConfig,
@@ -71,7 +72,17 @@ export class RoundDriver {
     this.feed({ type: 'resumed', nowMs: this.ports.nowMs() });
   }
 
+  /** The masked input that this site still owes to the open attempt; null where none is awaited. */
+  awaited(site: string): { readonly context: string; readonly byteLength: number } | null {
+    const { phase, attempt, opening } = this.state;
+    if (phase !== 'maskedInput' || attempt === null || opening === null) return null;
+    if (!attempt.sites.includes(site) || attempt.inputs.has(site) || attempt.out.has(site)) return null;
+    return { context: attempt.context, byteLength: opening.contributionBytes };
+  }
+
   feed(event: RoundEvent): void {
+    // What failed may not have become durable, and nothing may be built on it: only a replay of the log goes on from there.
+    if (this.broken !== null) throw this.broken;
     this.queue.push(event);
     if (this.running) return;
     this.running = true;
@@ -81,6 +92,14 @@ export class RoundDriver {
         this.state = state;
         this.carryOut(effects);
       }
+    } catch (error) {
+      this.queue.length = 0;
+      const why = error instanceof Error ? error.message : String(error);
+      this.broken = new ConcordatError('STORE_UNWRITABLE', `the rounds of this study have stopped: ${why}`, {
+        hint: 'Mend the cause (a full disk?) and start the coordinator again: it goes on from its log.',
+        cause: error,
+      });
+      throw this.broken;
     } finally {
       this.running = false;
     }

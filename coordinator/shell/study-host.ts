@@ -1,5 +1,7 @@
 import { encodeDocument } from '../../shared/document.js';
+import { ConcordatError } from '../../shared/errors.js';
 import { contributionBytes } from '../../shared/fixed-point.js';
+import { LIMITS } from '../../shared/limits.js';
 import type { CoordinatorMessage, RoundTerms, SiteMessage } from '../../shared/messages.js';
 import { planStudy } from '../../shared/plan.js';
 import { encodeRoundDocument } from '../../shared/round-document.js';
@@ -35,6 +37,7 @@ export interface StudyHostPorts {
   putBlob(bytes: Uint8Array): string;
   getBlob(hash: string): Uint8Array;
   deleteBlob(hash: string): void;
+  blobSize(hash: string): number | null;
   send(site: string, message: CoordinatorMessage | StudyCoordinatorMessage): void;
   isConnected(site: string): boolean;
   setTimer(atMs: number, fire: () => void): void;
@@ -46,6 +49,8 @@ export interface StudyHostPorts {
   publish(state: StudyState, files: ReadonlyMap<string, Uint8Array>, ratifications: readonly Ratification[]): void;
   summary(state: StudyState, files: ReadonlyMap<string, Uint8Array> | null, reason: string): void;
   progress(message: HostProgress): void;
+  /** Something went wrong outside any call that could throw it. */
+  trouble(error: unknown): void;
 }
 
 export type HostProgress =
@@ -69,7 +74,10 @@ export class StudyHost {
   private readonly ratifications: Ratification[] = [];
   private readonly transcript = new TranscriptHead();
   private readonly resultBlobs = new Map<string, string>();
+  private readonly publicBlobs = new Set<string>();
+  private readonly announced = new Map<string, { readonly context: string; readonly hash: string }>();
   private bundle: BundleFiles | null = null;
+  private bundleBlobs: readonly { readonly path: string; readonly blobHash: string }[] | null = null;
 
   constructor(
     readonly study: Study,
@@ -97,10 +105,29 @@ export class StudyHost {
         if (entry.ratification !== undefined) this.ratifications.push(entry.ratification);
         const [state] = studyStep(this.state, entry.event);
         this.state = state;
-      } else if (entry.type === 'round') this.replayRecord(entry.record);
+      } else if (entry.type === 'round') {
+        this.transcript.record(entry.record);
+        if (entry.record.type === 'total')
+          this.state = studyStep(this.state, { type: 'roundTotal', round: this.state.rounds + 1 })[0];
+      }
     }
+    // Of a study that has ended nothing is computed again: what made it fail must not stop the next start.
     if (isClosed(this.state)) return;
-    if (this.state.phase === 'approved' || this.state.phase === 'running') this.continueRun();
+    let failure: string | null = null;
+    for (const entry of events) {
+      if (entry.type !== 'round') continue;
+      this.roundRecords.push(entry.record);
+      if (entry.record.type === 'roundOpened') this.publicBlobs.add(entry.record.broadcastHash);
+      if (entry.record.type !== 'total') continue;
+      try {
+        this.replayTotal(entry.record);
+      } catch (error) {
+        failure = reasonOf(error);
+        break;
+      }
+    }
+    if (failure !== null) this.step({ type: 'failure', reason: failure });
+    else if (this.state.phase === 'approved' || this.state.phase === 'running') this.continueRun();
     else if (this.state.phase === 'validated' || this.state.phase === 'ratified') await this.restoreBundle();
   }
 
@@ -128,14 +155,19 @@ export class StudyHost {
     this.driver?.feed({ type: 'disconnected', site, nowMs: this.ports.nowMs() });
   }
 
+  /** A masked input counts only with its blob here, whole: a record of one that is not would stop every later replay. */
   onRoundMessage(site: string, message: SiteMessage): void {
+    if (message.type === 'maskedInput' && this.ports.blobSize(message.blobHash) !== message.byteLength)
+      throw new ConcordatError(
+        'SECAGG_LENGTH_MISMATCH',
+        `the masked input that site ${site} announces has not arrived, or with another length`,
+      );
     this.driver?.feed({ type: 'message', site, message, nowMs: this.ports.nowMs() });
   }
 
   /** The approval's signature has been checked against the roster. A repeated one changes nothing. */
   onApproval(approval: Approval): void {
     if (this.approvals.some((known) => known.site === approval.site) || this.state.phase !== 'proposed') return;
-    this.approvals.push(approval);
     const event: StudyEvent =
       approval.decision === 'approved'
         ? { type: 'approval', site: approval.site, boxPublicKey: Buffer.from(approval.boxPublicKey).toString('hex') }
@@ -146,13 +178,27 @@ export class StudyHost {
   /** The ratification's signature has been checked against the roster and this study's bundle. */
   onRatification(ratification: Ratification): void {
     if (this.ratifications.some((known) => known.site === ratification.site)) return;
-    this.ratifications.push(ratification);
     const { site, verdict, reason } = ratification;
     this.step({ type: 'ratification', site, verdict, reason }, { ratification });
   }
 
   abort(reason: string): void {
     if (!isClosed(this.state)) this.step({ type: 'abort', reason });
+  }
+
+  /** Whether sites of this study may fetch that blob: its document, broadcasts, public results and the bundle; no contribution, no total. */
+  serves(hash: string): boolean {
+    return hash === this.documentBlob || this.publicBlobs.has(hash);
+  }
+
+  /** Whether a masked input of that size is awaited from the site, and this is the first that it announces for the attempt. */
+  awaits(site: string, hash: string, size: number): boolean {
+    const awaited = this.driver?.awaited(site) ?? null;
+    if (awaited === null || awaited.byteLength !== size) return false;
+    const before = this.announced.get(site);
+    if (before?.context === awaited.context) return before.hash === hash;
+    this.announced.set(site, { context: awaited.context, hash });
+    return true;
   }
 
   get bundleDigest(): string | null {
@@ -168,6 +214,8 @@ export class StudyHost {
   private step(event: StudyEvent, signed: { approval?: Approval; ratification?: Ratification } = {}): void {
     const [next, effects] = studyStep(this.state, event);
     this.ports.append([{ type: 'study', event, ...signed }]);
+    if (signed.approval !== undefined) this.approvals.push(signed.approval);
+    if (signed.ratification !== undefined) this.ratifications.push(signed.ratification);
     const moved = next.phase !== this.state.phase;
     this.state = next;
     if (moved)
@@ -187,8 +235,12 @@ export class StudyHost {
       case 'registerSummary':
         return this.ports.summary(this.state, this.bundle?.files ?? null, effect.reason);
       case 'tellClosed':
-        this.driver?.feed({ type: 'abandon', nowMs: this.ports.nowMs() });
-        return this.eachConnected((site) => this.ports.send(site, this.closedMessage()));
+        try {
+          this.driver?.feed({ type: 'abandon', nowMs: this.ports.nowMs() });
+        } finally {
+          this.eachConnected((site) => this.ports.send(site, this.closedMessage()));
+        }
+        return;
     }
   }
 
@@ -198,7 +250,8 @@ export class StudyHost {
       type: 'studyClosed',
       studyHash: this.studyHash,
       phase,
-      reason: this.state.reason ?? 'published at quorum',
+      // The wire refuses longer ones, and a refused message would end every new connection of the site.
+      reason: (this.state.reason ?? 'published at quorum').slice(0, LIMITS.reasonCharactersMax),
     };
   }
 
@@ -210,12 +263,19 @@ export class StudyHost {
 
   /** Starts the run or takes it up: the driver gets the records so far and either resumes a round or opens the next. */
   private continueRun(): void {
-    this.run ??= startRun(planStudy(this.study), COORDINATOR_COMPUTATIONS);
+    try {
+      this.run ??= startRun(planStudy(this.study), COORDINATOR_COMPUTATIONS);
+    } catch (error) {
+      this.step({ type: 'failure', reason: reasonOf(error) });
+      return;
+    }
     const config: RoundConfig = {
       terms: this.ports.terms(this.study, this.studyHash, this.approvals),
       // Under `wait` silence alone never drops a site that is still connected: only a very long one asks again.
       exchangeTimeoutMs: this.study.onMissingSite === 'wait' ? 600_000 : 30_000,
     };
+    // Sites may still be fetching results that were named before a restart.
+    for (const [instance, result] of this.run.results) this.resultBlob(instance, result);
     const request = this.run.request;
     const opened = this.roundRecords.some((record) => record.type === 'roundOpened' && record.round === request?.round);
     this.driver = new RoundDriver(config, this.driverPorts(), this.roundRecords);
@@ -249,17 +309,23 @@ export class StudyHost {
     const opening = {
       computation: request.instance,
       round: request.round,
-      broadcastHash: this.ports.putBlob(broadcast),
+      broadcastHash: this.putPublic(broadcast),
       declarationHash: declarationHash(request.leaves),
       contributionBytes: contributionBytes(request.leaves),
     };
     this.driver!.open(opening, request.leaves);
   }
 
+  private putPublic(bytes: Uint8Array): string {
+    const hash = this.ports.putBlob(bytes);
+    this.publicBlobs.add(hash);
+    return hash;
+  }
+
   private resultBlob(instance: string, result: unknown): string {
     let hash = this.resultBlobs.get(instance);
     if (hash === undefined) {
-      hash = this.ports.putBlob(encodeDocument(result));
+      hash = this.putPublic(encodeDocument(result));
       this.resultBlobs.set(instance, hash);
     }
     return hash;
@@ -300,20 +366,15 @@ export class StudyHost {
     try {
       this.run = advanceRun(this.run!, COORDINATOR_COMPUTATIONS, total);
     } catch (error) {
-      this.step({ type: 'failure', reason: error instanceof Error ? error.message : String(error) });
+      this.step({ type: 'failure', reason: reasonOf(error) });
       return;
     }
     if (this.run.request === null) void this.finish();
     else this.openRound();
   }
 
-  private replayRecord(record: RoundRecord): void {
-    this.roundRecords.push(record);
-    this.transcript.record(record);
-    if (record.type !== 'total') return;
+  private replayTotal(record: Extract<RoundRecord, { type: 'total' }>): void {
     this.run ??= startRun(planStudy(this.study), COORDINATOR_COMPUTATIONS);
-    const [state] = studyStep(this.state, { type: 'roundTotal', round: this.run.request!.round });
-    this.state = state;
     this.run = advanceRun(
       this.run,
       COORDINATOR_COMPUTATIONS,
@@ -321,14 +382,31 @@ export class StudyHost {
     );
   }
 
+  /** A bundle that cannot be made ends the study with the reason; it must not end the process, now or at every start. */
   private async finish(): Promise<void> {
-    this.bundle = await this.ports.assemble(this.run!, this.state, this.transcript.head);
-    const { bundleDigest, unmet } = this.bundle;
-    this.step({ type: 'finished', bundleDigest, unmet });
+    try {
+      const made = await this.ports.assemble(this.run!, this.state, this.transcript.head);
+      // Aborted meanwhile.
+      if (isClosed(this.state)) return;
+      this.bundle = made;
+      this.step({ type: 'finished', bundleDigest: made.bundleDigest, unmet: made.unmet });
+    } catch (error) {
+      try {
+        if (this.state.phase === 'running') this.step({ type: 'failure', reason: reasonOf(error) });
+        else throw error;
+      } catch (worse) {
+        this.ports.trouble(worse);
+      }
+    }
   }
 
   private async restoreBundle(): Promise<void> {
     this.bundle = await this.ports.assemble(this.run!, this.state, this.transcript.head);
+    if (this.bundle.bundleDigest !== this.state.bundleDigest)
+      throw new ConcordatError(
+        'BUNDLE_CHANGED',
+        'this program makes another bundle of the logged totals than the one whose digest was logged',
+      );
     if (this.state.phase === 'ratified') {
       this.ports.publish(this.state, this.bundle.files, this.ratifications);
       this.step({ type: 'publication' });
@@ -337,14 +415,20 @@ export class StudyHost {
 
   private requestRatification(site: string): void {
     if (this.bundle === null || this.ratifications.some((known) => known.site === site)) return;
-    const files = [...this.bundle.files].map(([path, bytes]) => ({ path, blobHash: this.ports.putBlob(bytes) }));
+    this.bundleBlobs ??= [...this.bundle.files].map(([path, bytes]) => ({ path, blobHash: this.putPublic(bytes) }));
     this.ports.send(site, {
       type: 'ratificationRequest',
       studyHash: this.studyHash,
       rosterVersion: this.rosterVersion,
       bundleDigest: this.bundle.bundleDigest,
       transcriptHead: this.transcript.head,
-      files,
+      files: this.bundleBlobs,
     });
   }
+}
+
+/** What sites and `study status` are told: the code first, so that it can be looked up. */
+function reasonOf(error: unknown): string {
+  if (error instanceof ConcordatError) return `${error.code}: ${error.message}`;
+  return `INTERNAL_BUG: ${error instanceof Error ? error.message : String(error)}`;
 }
