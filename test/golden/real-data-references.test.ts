@@ -203,14 +203,14 @@ describe.skipIf(lihc === null)('TCGA-LIHC through the whole study', () => {
     expectClose([model.nullLogLikelihood, model.logLikelihood], [want.loglik_null, want.loglik], tolerance);
   };
 
+  /** C at each held-out site where it can be estimated: at least five events. */
   const heldOutConcordance = (result: Result): Record<string, number> =>
     Object.fromEntries(
-      result.validation.folds
-        .filter(({ name }) => name.startsWith('without-'))
-        .map(({ name, sites }) => [
-          name.slice('without-'.length),
-          sites[name.slice('without-'.length)]!['cIndex']!.value,
-        ]),
+      result.validation.folds.flatMap(({ name, sites }) => {
+        const site = name.slice('without-'.length);
+        const metric = name === `without-${site}` ? sites[site]!['cIndex'] : null;
+        return metric == null ? [] : [[site, metric.value]];
+      }),
     );
 
   // Progression is the same study with two names changed, and has a second set of reference values.
@@ -228,7 +228,8 @@ describe.skipIf(lihc === null)('TCGA-LIHC through the whole study', () => {
         const source = `${endpoint}|leave_one_site_out_C_efron`;
         const want = reference[source] as Record<string, number>;
         const got = heldOutConcordance(result);
-        const sites = Object.keys(want);
+        const few = endpoint === 'PFI' ? ['BC'] : [];
+        const sites = Object.keys(want).filter((site) => !few.includes(site));
         expect(Object.keys(got).sort()).toEqual([...sites].sort());
         expectClose(
           sites.map((site) => got[site]!),
