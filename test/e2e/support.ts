@@ -101,7 +101,7 @@ export class TestFederation {
   static async start(
     names: readonly string[] = FOUR_SITES,
     options: {
-      readonly policy?: string;
+      readonly policy?: (site: string) => string;
       readonly table?: (site: string) => string;
       readonly cohortYaml?: string;
     } = {},
@@ -112,7 +112,7 @@ export class TestFederation {
     const federation = await startFederation(root, names, port, (site, folder) => {
       writeFileSync(path.join(folder, 'cases.csv'), (options.table ?? simulatedTable)(site));
       writeFileSync(path.join(folder, 'cohort.yaml'), options.cohortYaml ?? COHORT_YAML);
-      writeFileSync(path.join(folder, 'policy.yaml'), options.policy ?? OPEN_POLICY);
+      writeFileSync(path.join(folder, 'policy.yaml'), options.policy?.(site) ?? OPEN_POLICY);
     });
     return new TestFederation(federation, port, root);
   }
@@ -178,8 +178,9 @@ export class TestFederation {
   /** Folder of the study in the registry once it is published; fails at once when the study ends otherwise. */
   async published(study: Study): Promise<string> {
     const folder = publishedFolder(this.federation, study);
+    const other = new RegExp(`^study ${studyHash(study).slice(0, 12)} (declined|failed|withdrawn)(:|$)`);
     await this.wait(`the publication of ${study.name}`, () => {
-      const ended = this.coordinator.lines.find((line) => / (declined|failed|withdrawn)(:|$)/.test(line));
+      const ended = this.coordinator.lines.find((line) => other.test(line));
       if (ended !== undefined) throw new Error(`${ended}\n${this.logs()}`);
       return existsSync(path.join(folder, 'status.json')) ? true : undefined;
     });
