@@ -1,6 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
 import { studyHash } from '../../shared/study.js';
 import { FOUR_SITES, kindOf, OPEN_POLICY, readResult, smallStudy, TestFederation } from './support.js';
 
@@ -40,7 +41,7 @@ describe('a study that ends early', () => {
   it('is withdrawn by `study abort`: running, stopped and absent sites hear of it', async () => {
     const study = smallStudy('withdrawn-in-a-round', { seed: 8 });
     await federation.propose(study);
-    await federation.line(federation.site('birch'), / describe uploaded$/);
+    await federation.line(federation.site('birch'), / round 2 \S+ uploaded$/);
     federation.site('cedar').signal('SIGSTOP');
     federation.site('dogwood').signal('SIGKILL');
     await federation.site('dogwood').ended();
@@ -64,7 +65,11 @@ describe('a study that ends early', () => {
 
   it('cannot be aborted or proposed again', async () => {
     const study = smallStudy('withdrawn-in-a-round', { seed: 8 });
-    await expect(federation.propose(study)).rejects.toThrow(/already/);
+    const file = path.join(federation.folder, 'study.yaml');
+    writeFileSync(file, stringify(study));
+    const again = await federation.concordat('study', 'propose', file, '--dir', federation.coordinatorFolder, '--json');
+    expect(again.status).toBe(3);
+    expect(JSON.parse(again.stdout).error.code).toBe('STUDY_EXISTS');
     const unknown = await abortJson('ffffffffffff', 'no such study');
     expect(unknown.status).toBe(2);
     expect(JSON.parse(unknown.stdout).error.code).toBe('STUDY_UNKNOWN');
