@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { ConcordatError } from '../shared/errors.js';
 import { planStudy } from '../shared/plan.js';
 import { seededRandom } from '../shared/rng.js';
 import type { SiteLink } from '../shared/transport.js';
@@ -32,6 +33,11 @@ export async function runSite(
   const lock = lockFolder(folder);
   const store = openSiteStore(folder);
   let link: SiteLink | undefined;
+  const dialled = (): SiteLink => {
+    // Studies are taken up before the first connection; what they need from there then waits for it.
+    if (link === undefined) throw new ConcordatError('WIRE_DISCONNECTED', 'there is no connection yet');
+    return link;
+  };
   const agent = new SiteAgent({
     site: enrolled.site,
     folder,
@@ -44,8 +50,8 @@ export async function runSite(
         return link?.connected ?? false;
       },
       send: (message) => link?.send(message) ?? false,
-      upload: (bytes) => link!.upload(bytes),
-      download: (hash) => link!.download(hash),
+      upload: async (bytes) => dialled().upload(bytes),
+      download: async (hash) => dialled().download(hash),
     },
     leavesOfStudy: (study) => leavesByComputation(planStudy(study)),
     restored: options.restored,

@@ -388,6 +388,11 @@ class Run {
   private receiveInAttempt(site: string, message: Exclude<SiteMessage, { type: 'siteReady' | 'preKeyAnswer' }>): void {
     const { attempt, phase, slot } = this.state;
     const late = () => this.report({ kind: 'ignored', site, what: message.type, code: null });
+    if (message.type === 'siteRefusal' && message.context === null) {
+      // The site cannot take up the study at all: nothing to decide here, but the operator has to know whom to ask.
+      this.report({ kind: 'refused', site, code: message.code, about: message.about });
+      return;
+    }
     if (attempt === null || message.context !== attempt.context || !attempt.sites.includes(site)) {
       late();
       return;

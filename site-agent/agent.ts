@@ -1,9 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { ConcordatError } from '../shared/errors.js';
+import { ConcordatError, type ErrorCode } from '../shared/errors.js';
+import { EMPTY_GUARD, type GuardState } from '../shared/guard-decision.js';
 import { fromHex } from '../shared/hex.js';
+import { LIMITS } from '../shared/limits.js';
 import type { CoordinatorMessage, RoundTerms, SiteMessage } from '../shared/messages.js';
+import { planStudy } from '../shared/plan.js';
 import {
   extendTrust,
   findMember,
@@ -12,6 +15,7 @@ import {
   rosterHash,
   type SignedRoster,
 } from '../shared/roster.js';
+import { checkTerms } from '../shared/secagg/context.js';
 import type { Secret } from '../shared/secret.js';
 import type { SiteStore } from '../shared/stores.js';
 import { type Study, studySites } from '../shared/study.js';
@@ -65,7 +69,7 @@ export type AgentProgress =
       readonly round: number;
       readonly computation: string;
     }
-  | { readonly kind: 'problem'; readonly code: string; readonly message: string };
+  | { readonly kind: 'problem'; readonly code: ErrorCode; readonly message: string };
 
 const ROSTER_SETTING = 'roster chain';
 
@@ -79,7 +83,9 @@ export class SiteAgent {
   private roster: Roster | null = null;
   private chain: SignedRoster[] = [];
   private lastLedger: LedgerEntry | null;
-  private attempt = 0;
+  private readonly guards = new Map<string, GuardState>();
+  /** Studies that could not be taken up, or stopped on an error, and why; tried again after the next connection. */
+  private readonly failed = new Map<string, ErrorCode>();
   private poll: NodeJS.Timeout | undefined;
   private readonly sentDecisions = new Set<string>();
   private readonly log: SiteLog;
@@ -94,19 +100,31 @@ export class SiteAgent {
 
   /** Takes up running studies, then looks for decisions that were made while it runs. */
   async start(): Promise<void> {
+    // One study that cannot be taken up (its table is gone or changed) keeps no other from running.
     for (const known of this.log.all())
       if (known.approvals !== null && known.closed === null) await this.studyOf(known.studyHash);
-    this.poll = setInterval(() => this.sendDecisions(), 300);
+    this.poll = setInterval(() => {
+      try {
+        this.sendDecisions();
+      } catch (error) {
+        this.problem(error);
+      }
+    }, 300);
   }
 
   stop(): void {
     clearInterval(this.poll);
+    for (const study of this.running.values()) study.stop();
   }
 
   onConnected(): void {
     this.config.progress({ kind: 'connected' });
     this.sentDecisions.clear();
     for (const study of this.running.values()) study.onConnected();
+    for (const studyHash of [...this.failed.keys()]) {
+      this.failed.delete(studyHash);
+      void this.studyOf(studyHash);
+    }
   }
 
   /** Also after an attempt to connect that failed; the next one follows by itself. */
@@ -119,9 +137,13 @@ export class SiteAgent {
     try {
       await this.route(message);
     } catch (error) {
-      const code = error instanceof ConcordatError ? error.code : 'INTERNAL_BUG';
-      this.config.progress({ kind: 'problem', code, message: error instanceof Error ? error.message : String(error) });
+      this.problem(error);
     }
+  }
+
+  private problem(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    this.config.progress({ kind: 'problem', code: codeOf(error), message });
   }
 
   private async route(message: CoordinatorMessage | StudyCoordinatorMessage): Promise<void> {
@@ -140,29 +162,71 @@ export class SiteAgent {
         const known = this.log.study(message.studyHash);
         if (known === undefined || known.closed !== null) return;
         this.append(message.studyHash, { type: 'closed', phase: message.phase, reason: message.reason });
-        this.config.store.eraseSecretsExcept(message.studyHash, []);
+        // First no more work, then no more keys.
+        this.running.get(message.studyHash)?.stop();
         this.running.delete(message.studyHash);
+        this.failed.delete(message.studyHash);
+        this.config.store.eraseSecretsExcept(message.studyHash, []);
+        this.config.store.eraseSecretsExcept(boxKeyOwner(message.studyHash), []);
+        this.forgetBlobs(known);
         return this.tell(known, message.phase, message.reason);
       }
       default: {
+        if (this.failed.has(message.studyHash)) return;
         const study = await this.studyOf(message.studyHash);
         await study?.onMessage(message);
       }
     }
   }
 
+  /** The coordinator's log then says which site does not take part, and by which code; nothing else is said. */
+  private tellFailed(studyHash: string): void {
+    const code = this.failed.get(studyHash);
+    if (code !== undefined)
+      this.send({ type: 'siteRefusal', studyHash, context: null, exchange: 'preKeys', code, about: [] });
+  }
+
+  /** Masked inputs that were never acknowledged, left by an attempt that ended with the study. */
+  private forgetBlobs(known: KnownStudy): void {
+    const closed = new Set(known.participant.flatMap((record) => (record.type === 'closed' ? [record.context] : [])));
+    for (const record of known.participant)
+      if (record.type === 'masked' && !closed.has(record.context)) this.config.store.deleteBlob(record.blobHash);
+  }
+
   // Roster -----------------------------------------------------------------------------------------------------------
 
   private onRoster(bytes: Uint8Array): void {
     const texts = JSON.parse(Buffer.from(bytes).toString('utf8')) as string[];
-    this.trustRoster(texts);
-    this.config.store.setSetting(ROSTER_SETTING, JSON.stringify(texts));
+    // An older chain is no reason to forget what was revoked since.
+    if (this.trustRoster(texts)) this.config.store.setSetting(ROSTER_SETTING, JSON.stringify(texts));
   }
 
-  private trustRoster(texts: readonly string[]): void {
+  private trustRoster(texts: readonly string[]): boolean {
     const chain = texts.map((text) => parseSignedRoster(text));
-    this.roster = extendTrust(this.roster, chain, this.config.consortiumPublicKey);
-    if (chain.length > this.chain.length) this.chain = chain;
+    const key = this.config.consortiumPublicKey;
+    // All of it from version 1: `extendTrust` alone skips what is older than the trusted version, and studies look there.
+    extendTrust(null, chain, key);
+    const newest = extendTrust(this.roster, chain, key);
+    if (chain.length <= this.chain.length) return false;
+    this.roster = newest;
+    this.chain = chain;
+    return true;
+  }
+
+  /** A study may be pinned to an older version, but not to a key that the consortium has revoked or replaced since. */
+  private checkMembers(study: Study, roster: Roster): void {
+    const gone = studySites(study).filter((site) => {
+      const pinned = findMember(roster, site);
+      const now = findMember(this.roster, site);
+      return (
+        pinned?.status !== 'active' || now?.status !== 'active' || now.signingPublicKey !== pinned.signingPublicKey
+      );
+    });
+    if (gone.length > 0)
+      throw new ConcordatError(
+        'STUDY_SITES_UNKNOWN',
+        `no longer in the signed roster with that key: ${gone.join(', ')}`,
+      );
   }
 
   private rosterOfVersion(version: number): Roster {
@@ -182,6 +246,7 @@ export class SiteAgent {
       const study = readStudyDocument(document, message.studyHash);
       if (!studySites(study).includes(this.config.site)) return;
       const roster = this.rosterOfVersion(message.rosterVersion);
+      this.checkMembers(study, roster);
       this.append(message.studyHash, {
         type: 'proposed',
         rosterVersion: message.rosterVersion,
@@ -221,11 +286,14 @@ export class SiteAgent {
     const known = this.log.study(studyHash);
     if (known === undefined || known.closed !== null || known.approval?.decision !== 'approved') return;
     if (known.approvals === null) {
-      this.termsOf(known, approvals);
+      const study = readStudyDocument(known.document, known.studyHash);
+      this.checkMembers(study, this.rosterOfVersion(known.rosterVersion));
+      checkTerms(this.termsOf(known, approvals));
       this.append(studyHash, { type: 'started', approvals });
       this.tell(known, 'running', `${approvals.length} sites approved`);
     }
     await this.studyOf(studyHash);
+    this.tellFailed(studyHash);
   }
 
   /** Checks every approval against the roster this site trusts, and takes the box keys from them. */
@@ -272,6 +340,17 @@ export class SiteAgent {
   }
 
   private async startStudy(studyHash: string): Promise<SiteStudy | null> {
+    try {
+      return await this.takeUp(studyHash);
+    } catch (error) {
+      this.running.delete(studyHash);
+      this.failed.set(studyHash, codeOf(error));
+      this.problem(error);
+      return null;
+    }
+  }
+
+  private async takeUp(studyHash: string): Promise<SiteStudy | null> {
     const { site, folder, policy, signingKey, store, restored } = this.config;
     const known = this.log.study(studyHash);
     if (known === undefined || known.approvals === null || known.closed !== null) return null;
@@ -298,17 +377,34 @@ export class SiteAgent {
   private portsOf(known: KnownStudy, study: Study, patients: number): SiteStudyPorts {
     const { store, config } = { store: this.config.store, config: this.config };
     const { studyHash } = known;
+    const joined = known.participant.findLast((record) => record.type === 'joined');
+    let attempt = joined?.attempt ?? 0;
     const guardKey = `guard ${createHash('sha256').update(known.cohort!.cases.join('\n')).digest('hex')}`;
     return {
       appendRecords: (records, guard) => {
         // First the guard: after a crash between the two it knows a set too many, never one too few.
-        if (guard !== null) store.setSetting(guardKey, JSON.stringify(guard));
+        if (guard !== null) {
+          store.setSetting(guardKey, JSON.stringify(guard));
+          this.guards.set(guardKey, guard);
+        }
         store.append(records.map((record) => encodeSiteRecord(studyHash, { type: 'participant', record })));
       },
-      readRecords: () => ({
-        records: this.log.study(studyHash)!.participant,
-        guard: JSON.parse(store.getSetting(guardKey) ?? 'null'),
-      }),
+      readRecords: () => ({ records: this.log.study(studyHash)!.participant }),
+      readGuard: () => {
+        const known = this.guards.get(guardKey);
+        if (known !== undefined) return known;
+        const stored = store.getSetting(guardKey);
+        const guard = stored === null ? EMPTY_GUARD : (JSON.parse(stored) as GuardState);
+        this.guards.set(guardKey, guard);
+        return guard;
+      },
+      stopped: (error) => {
+        this.running.get(studyHash)?.stop();
+        this.running.delete(studyHash);
+        this.failed.set(studyHash, codeOf(error));
+        this.problem(error);
+        this.tellFailed(studyHash);
+      },
       putSecret: (name, secret) => store.putSecret(studyHash, name, secret),
       getSecret: (name) => store.getSecret(studyHash, name),
       secretNames: () => store.secretNames(studyHash),
@@ -334,7 +430,7 @@ export class SiteAgent {
         const entry = ledgerEntry(this.lastLedger, {
           time,
           study: studyHash,
-          attempt: this.attempt,
+          attempt,
           masked,
           ...released,
         });
@@ -346,7 +442,7 @@ export class SiteAgent {
       report: (report) => {
         if (report.kind === 'problem') config.progress(report);
         if (report.kind !== 'joined' && report.kind !== 'uploaded') return;
-        this.attempt = report.attempt;
+        attempt = report.attempt;
         config.progress({
           kind: 'round',
           studyHash,
@@ -369,7 +465,9 @@ export class SiteAgent {
     if (known.ratification !== null) return this.send({ type: 'ratification', ratification: known.ratification });
     const files = new Map<string, Uint8Array>();
     for (const file of request.files) files.set(file.path, await this.config.link.download(file.blobHash));
-    const problems = checkBundleForRatification(request, files, known, site);
+    const problems = [...checkBundleForRatification(request, files, known, site), ...this.tooEarly(known)];
+    if (request.rosterVersion !== known.rosterVersion)
+      problems.unshift('the request names another roster version than the one this site approved the study with');
     const ratification = signRatification(
       {
         studyHash: request.studyHash,
@@ -378,14 +476,23 @@ export class SiteAgent {
         transcriptHead: request.transcriptHead,
         site,
         verdict: problems.length === 0 ? 'ratified' : 'refused',
-        reason: problems.join('; '),
+        reason: problems.join('; ').slice(0, LIMITS.reasonCharactersMax),
       },
       signingKey,
     );
-    await this.writeLocal(known);
+    // The verdict is about the bundle; that the own scoring file cannot be made now is told here and is no reason to be silent.
+    await this.writeLocal(known).catch((error: unknown) => this.problem(error));
     this.append(request.studyHash, { type: 'ratified', ratification });
     this.tell(known, ratification.verdict, problems.join('; '));
     this.send({ type: 'ratification', ratification });
+  }
+
+  /** Where nobody may be missing, this site took part in the last computation; before that there is nothing to sign. */
+  private tooEarly(known: KnownStudy): string[] {
+    const study = readStudyDocument(known.document, known.studyHash);
+    const last = planStudy(study).computations.at(-1)!.instance;
+    const reached = known.participant.some((record) => record.type === 'joined' && record.computation === last);
+    return reached || study.onMissingSite === 'continue' ? [] : [`this site has not been asked for "${last}" yet`];
   }
 
   /** local/<study>/harmonization.json: what never leaves, and what this site's own patients are scored with. */
@@ -418,4 +525,8 @@ export class SiteAgent {
     const { name } = readStudyDocument(known.document, known.studyHash);
     this.config.progress({ kind: 'study', studyHash: known.studyHash, name, state, detail });
   }
+}
+
+function codeOf(error: unknown): ErrorCode {
+  return error instanceof ConcordatError ? error.code : 'INTERNAL_BUG';
 }

@@ -72,6 +72,9 @@ export function connectToCoordinator(options: ConnectionOptions): SiteLink {
   return new Connection(options);
 }
 
+/** With 250 ms at first this is the longest pause. */
+const REPLACED_FAILURES = 6;
+
 class Connection implements SiteLink, Line {
   stubs: Stubs;
   private closeChannel: () => void;
@@ -206,6 +209,8 @@ class Connection implements SiteLink, Line {
     this.welcome = null;
     clearInterval(this.heartbeat);
     stream.cancel();
+    // Another process holds this site's place: two that take it from each other by turns would never rest.
+    if (reason.code === 'SITE_REPLACED') this.failures = Math.max(this.failures, REPLACED_FAILURES);
     this.reconnect = setTimeout(() => this.open(), this.delayMs(++this.failures));
     this.options.events.onDisconnected(reason);
   }

@@ -125,6 +125,12 @@ function withRecord(known: KnownStudy | undefined, studyHash: string, record: Si
     case 'ratified':
       return { ...known, ratification: record.ratification };
     case 'closed':
-      return { ...known, closed: { phase: record.phase, reason: record.reason } };
+      // Of a study that has ended only its last round is ever asked for.
+      return {
+        ...known,
+        closed: { phase: record.phase, reason: record.reason },
+        participant: known.participant.filter((entry) => entry.type === 'joined').slice(-1),
+        ownValues: [],
+      };
   }
 }

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
+import { ERROR_TABLE } from '../../shared/error-table.js';
 import { ConcordatError } from '../../shared/errors.js';
 import { toHex } from '../../shared/hex.js';
 import { planStudy } from '../../shared/plan.js';
@@ -309,7 +310,7 @@ function progressLine(write: (line: string) => void): (event: AgentProgress) => 
       case 'round':
         return write(`study ${event.studyHash.slice(0, 12)} round ${event.round} ${event.computation} ${event.what}`);
       case 'problem':
-        return write(`problem ${event.code}: ${event.message}`);
+        return write(`problem ${event.code}: ${event.message}\n  ${ERROR_TABLE[event.code].hint}`);
     }
   };
 }

@@ -70,6 +70,18 @@ export const name: Codec<string> = {
   },
 };
 
+/** A file below a folder that the receiver chooses: forward slashes, no way up or out of it, on any system. */
+export const filePath: Codec<string> = {
+  encode: (value) => value,
+  decode: (wire, path) => {
+    const value = name.decode(wire, path);
+    const parts = value.split('/');
+    if (/[\\:]/.test(value) || parts.some((part) => part === '' || part === '.' || part === '..'))
+      throw invalid(path, 'is not the path of a file within a folder');
+    return value;
+  },
+};
+
 export const site: Codec<string> = {
   encode: (value) => value,
   decode: (wire, path) => {

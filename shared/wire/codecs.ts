@@ -8,6 +8,7 @@ import {
   bool,
   bytes,
   type Codec,
+  filePath,
   hash,
   list,
   message,
@@ -164,7 +165,7 @@ export const COORDINATOR_FRAMES: Table<wire.CoordinatorFrame> = {
     bundleDigest: hash,
     transcriptHead: hash,
     files: list(
-      message<study.RatificationRequest['files'][number], gen.BundleFile>({ path: name, blobHash: hash }),
+      message<study.RatificationRequest['files'][number], gen.BundleFile>({ path: filePath, blobHash: hash }),
       1000,
     ),
   }),
@@ -272,7 +273,7 @@ export const bundleQuery = message<wire.BundleQuery, gen.GetBundleRequest>({ nam
 export const bundleDetail = message<wire.BundleDetail, gen.GetBundleResponse>({
   bundle: bundleEntry,
   files: list(
-    message<wire.BundleDetail['files'][number], gen.RegistryFile>({ path: name, sha256: hash, size: uint64 }),
+    message<wire.BundleDetail['files'][number], gen.RegistryFile>({ path: filePath, sha256: hash, size: uint64 }),
     1000,
   ),
 });

@@ -6,6 +6,7 @@ import { maskedInput } from '../../shared/secagg/masked-input.site.js';
 import { releaseShares } from '../../shared/secagg/unmask.site.js';
 import type { Secret } from '../../shared/secret.js';
 import type { TensorSpec } from '../../shared/tensors.js';
+import { isTransient } from '../../shared/wire/status.js';
 import { stepParticipant } from '../participant.js';
 import { type ParticipantState, recover } from '../participant-state.js';
 import type {
@@ -38,11 +39,13 @@ export interface ParticipantPorts {
   upload(blobHash: string): Promise<void>;
   /** The declared tensors of a broadcast, from this agent's own computations; fetches it if it must. */
   leaves(broadcastHash: string): Promise<readonly TensorSpec[]>;
-  /** Computes behind the release gate; the packed words, or the code of the refusal. */
-  contribute(task: ContributeTask): Promise<{ readonly words: Uint8Array } | { readonly refused: ErrorCode }>;
+  /** Computes behind the release gate; the packed words, or the code of the refusal; `later` where the network is at fault. */
+  contribute(task: ContributeTask): Promise<{ readonly words: Uint8Array } | { readonly refused: ErrorCode } | 'later'>;
   /** The masked input of a round is about to leave: writes the egress ledger. */
   recordEgress(task: ContributeTask, blobHash: string, byteLength: number): void;
   report(report: ParticipantReport): void;
+  /** The driver has stopped: what failed may not be durable. Only a fresh one, from the records, goes on. */
+  stopped(error: unknown): void;
   nowMs(): number;
   /** 32 bytes from the operating system. */
   random(): Uint8Array;
@@ -59,6 +62,8 @@ export class ParticipantDriver {
   private readonly queue: EventBody[] = [];
   private readonly contributions = new Map<string, Uint8Array>();
   private running = false;
+  private dead = false;
+  private postponed: Extract<ParticipantEffect, { type: 'contribute' | 'mask' }> | null = null;
 
   constructor(
     private readonly config: ParticipantConfig,
@@ -71,8 +76,15 @@ export class ParticipantDriver {
   }
 
   feed(event: EventBody): void {
+    if (this.dead) return;
     this.queue.push(event);
     if (!this.running) void this.drain();
+  }
+
+  /** Takes nothing more: the study has ended here. */
+  stop(): void {
+    this.dead = true;
+    this.queue.length = 0;
   }
 
   private async drain(): Promise<void> {
@@ -83,14 +95,27 @@ export class ParticipantDriver {
         const { state, effects } = stepParticipant(this.config, this.state, event);
         this.state = state;
         await this.carryOut(effects);
+        if (next.type === 'connected' || next.type === 'message') await this.resumePostponed();
+      }
+    } catch (error) {
+      if (!this.dead) {
+        this.stop();
+        this.ports.stopped(error);
       }
     } finally {
       this.running = false;
     }
   }
 
+  /** What waited for the network. The reducer ignores the answer where its attempt is over by now. */
+  private async resumePostponed(): Promise<void> {
+    const effect = this.postponed;
+    this.postponed = null;
+    if (effect !== null) await this.one(effect);
+  }
+
   private async carryOut(effects: readonly ParticipantEffect[]): Promise<void> {
-    for (let i = 0; i < effects.length; ) {
+    for (let i = 0; i < effects.length && !this.dead; ) {
       const effect = effects[i]!;
       if (effect.type !== 'persist') {
         await this.one(effect);
@@ -115,7 +140,8 @@ export class ParticipantDriver {
       case 'contribute': {
         const { computation, round, broadcastHash, declarationHash } = effect;
         const answer = await ports.contribute({ computation, round, broadcastHash, declarationHash });
-        if ('refused' in answer)
+        if (answer === 'later') this.postponed = effect;
+        else if ('refused' in answer)
           this.queue.push({ type: 'contributionRefused', broadcastHash, declarationHash, code: answer.refused });
         else {
           const blobHash = sha256(answer.words);
@@ -131,7 +157,7 @@ export class ParticipantDriver {
         return;
       }
       case 'mask':
-        return this.mask(effect.job);
+        return this.mask(effect);
       case 'upload':
         // A transfer that breaks is taken up again after the next connection.
         try {
@@ -152,15 +178,30 @@ export class ParticipantDriver {
     }
   }
 
-  private async mask(job: MaskJob): Promise<void> {
+  private async mask(effect: { readonly type: 'mask'; readonly job: MaskJob }): Promise<void> {
     const { ports } = this;
-    const leaves = await ports.leaves(job.broadcastHash);
-    const secret = job.secretName === null ? null : ports.getSecret(job.secretName);
-    const words = unpackWords(leaves, await this.contributionOf(job));
-    const bytes = maskedInput(job, leaves, words, secret);
+    const { job } = effect;
+    const { context, broadcastHash, declarationHash } = job;
+    let bytes: Uint8Array;
+    try {
+      const leaves = await ports.leaves(broadcastHash);
+      const words = unpackWords(leaves, await this.contributionOf(job));
+      // Closed while something was fetched: the secrets are gone.
+      if (this.dead) return;
+      const secret = job.secretName === null ? null : ports.getSecret(job.secretName);
+      bytes = maskedInput(job, leaves, words, secret);
+    } catch (error) {
+      if (!(error instanceof ConcordatError)) throw error;
+      if (isTransient(error)) this.postponed = effect;
+      // A peer's key that nobody can agree with, or a table that changed: this site says so and lives on.
+      else if (error.code === 'SECAGG_PRE_KEY_INVALID' || error.code === 'COHORT_CHANGED')
+        this.queue.push({ type: 'contributionRefused', broadcastHash, declarationHash, code: error.code });
+      else throw error;
+      return;
+    }
     const blobHash = ports.putBlob(bytes);
     ports.recordEgress(job, blobHash, bytes.byteLength);
-    this.queue.push({ type: 'masked', context: job.context, blobHash, byteLength: bytes.byteLength });
+    this.queue.push({ type: 'masked', context, blobHash, byteLength: bytes.byteLength });
   }
 
   /**
@@ -171,6 +212,7 @@ export class ParticipantDriver {
     const kept = this.contributions.get(job.contributionHash);
     if (kept !== undefined) return kept;
     const answer = await this.ports.contribute(job);
+    if (answer === 'later') throw new ConcordatError('WIRE_DISCONNECTED', 'the broadcast cannot be fetched now');
     if ('refused' in answer || sha256(answer.words) !== job.contributionHash)
       throw new ConcordatError(
         'COHORT_CHANGED',

@@ -4,7 +4,6 @@ import { decodeDocument } from '../../shared/document.js';
 import { ConcordatError, type ErrorCode } from '../../shared/errors.js';
 import { encodeContribution, packWords } from '../../shared/fixed-point.js';
 import {
-  EMPTY_GUARD,
   type GuardRules,
   type GuardState,
   guardDecision,
@@ -18,6 +17,7 @@ import { declarationHash } from '../../shared/secagg/context.js';
 import type { Secret } from '../../shared/secret.js';
 import type { Study } from '../../shared/study.js';
 import type { Contribution, TensorSpec } from '../../shared/tensors.js';
+import { isTransient } from '../../shared/wire/status.js';
 import { SITE_COMPUTATIONS } from '../computations.js';
 import type { ParticipantRecord, ParticipantReport, SurvivorSet } from '../participant-types.js';
 import { contributionOf, harmonizationInput, leavesOf, siteView } from '../site-run.site.js';
@@ -27,7 +27,11 @@ import { type ContributeTask, ParticipantDriver } from './participant-driver.js'
 /** What one study at a site needs of the agent around it. Synchronous calls are durable when they return. */
 export interface SiteStudyPorts {
   appendRecords(records: readonly ParticipantRecord[], guard: GuardState | null): void;
-  readRecords(): { readonly records: readonly ParticipantRecord[]; readonly guard: GuardState | null };
+  readRecords(): { readonly records: readonly ParticipantRecord[] };
+  /** What was released of this cohort so far, by any study: another one may have signed a set a moment ago. */
+  readGuard(): GuardState;
+  /** The driver stopped on an error; the study must be taken up from its records. */
+  stopped(error: unknown): void;
   putSecret(name: string, secret: Secret): void;
   getSecret(name: string): Secret;
   secretNames(): readonly string[];
@@ -77,7 +81,6 @@ export class SiteStudy {
   private readonly memo = new Map<string, unknown>();
   private readonly documents = new Map<string, { readonly document: RoundDocument; readonly leaves: TensorSpec[] }>();
   private readonly results = new Map<string, { readonly hash: string; readonly value: unknown }>();
-  private guard: GuardState;
   private pendingGuard: GuardState | null = null;
   private driver: ParticipantDriver | null = null;
   private connected = false;
@@ -95,7 +98,6 @@ export class SiteStudy {
     private readonly ports: SiteStudyPorts,
   ) {
     this.plan = planStudy(config.study);
-    this.guard = ports.readRecords().guard ?? EMPTY_GUARD;
   }
 
   /** Takes up what the records say. The broadcast of an open attempt is read first: its declaration is needed at once. */
@@ -127,6 +129,11 @@ export class SiteStudy {
     this.driver?.feed({ type: 'connected' });
   }
 
+  /** The study has ended: nothing more is computed or sent. */
+  stop(): void {
+    this.driver?.stop();
+  }
+
   onDisconnected(): void {
     this.connected = false;
     this.driver?.feed({ type: 'disconnected' });
@@ -136,7 +143,10 @@ export class SiteStudy {
     // The guard judges offers and sets by their declaration, so the broadcast is read before the reducer sees them.
     const needed = message.type === 'attemptOffer' ? message.broadcastHash : this.joined?.broadcastHash;
     const judged =
-      message.type === 'attemptOffer' || message.type === 'survivorsProposal' || message.type === 'unmaskRequest';
+      message.type === 'attemptOffer' ||
+      message.type === 'survivorsProposal' ||
+      message.type === 'unmaskRequest' ||
+      (message.type === 'attemptClosed' && message.outcome === 'total' && this.isUnsigned(message.context));
     if (judged && needed !== undefined && !(await this.readable(needed))) return;
     if (this.driver === null) this.early.push(message);
     else this.driver.feed({ type: 'message', message });
@@ -184,7 +194,7 @@ export class SiteStudy {
 
   private async contribute(
     task: ContributeTask,
-  ): Promise<{ readonly words: Uint8Array } | { readonly refused: ErrorCode }> {
+  ): Promise<{ readonly words: Uint8Array } | { readonly refused: ErrorCode } | 'later'> {
     try {
       const { document, leaves } = await this.load(task.broadcastHash);
       if (document.instance !== task.computation || declarationHash(leaves) !== task.declarationHash)
@@ -199,6 +209,8 @@ export class SiteStudy {
       this.keepOwnValues(document, leaves, contribution);
       return { words };
     } catch (error) {
+      // A line that broke is no refusal: that would end the study for everybody.
+      if (error instanceof ConcordatError && isTransient(error)) return 'later';
       const code = error instanceof ConcordatError ? error.code : 'INTERNAL_BUG';
       this.ports.report({ kind: 'problem', code, message: error instanceof Error ? error.message : String(error) });
       return { refused: code };
@@ -237,7 +249,7 @@ export class SiteStudy {
     const loaded = this.documents.get(set.broadcastHash);
     if (loaded === undefined) return 'POLICY_DECLARATION_MISMATCH';
     const request = this.requestOf(loaded.leaves, set.survivors);
-    const decision = guardDecision(this.guard, request, this.config.guardRules);
+    const decision = guardDecision(this.ports.readGuard(), request, this.config.guardRules);
     if (!decision.ok) {
       this.ports.report({ kind: 'problem', code: decision.code, message: decision.message });
       return decision.code;
@@ -247,19 +259,17 @@ export class SiteStudy {
   }
 
   private append(records: readonly ParticipantRecord[]): void {
+    const before = this.ports.readGuard();
     let guard: GuardState | null = records.some((record) => record.type === 'signedSet') ? this.pendingGuard : null;
     for (const record of records) {
       // This site's input was in, and others agreed on a set without it (it was away): the offered set counts as released.
       if (record.type === 'closed' && record.outcome === 'total' && this.isUnsigned(record.context))
-        guard = this.withOffered(guard ?? this.guard, this.joined!);
+        guard = this.withOffered(guard ?? before, this.joined!);
       this.follow(record);
     }
     // A set that shows nothing new leaves the guard as it is, and its state need not be written again.
-    this.ports.appendRecords(records, guard === this.guard ? null : guard);
-    if (guard !== null) {
-      this.guard = guard;
-      this.pendingGuard = null;
-    }
+    this.ports.appendRecords(records, guard === before ? null : guard);
+    if (guard !== null) this.pendingGuard = null;
   }
 
   private isUnsigned(context: string): boolean {
