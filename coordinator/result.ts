@@ -29,6 +29,7 @@ export function studyResult(study: Study, run: StudyRun): Record<string, unknown
     seed: study.seed,
     sites: sitesSection(study, describe),
     describe: describe.columns,
+    describedSites: describe.describedSites,
     outcome: describe.outcome,
     association: describe.association,
     harmonization: harmonizationSection(study, combat, moments, run),

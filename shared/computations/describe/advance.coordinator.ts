@@ -12,6 +12,7 @@ import {
   categoricalColumns,
   type DescribeBroadcast,
   type DescribeResult,
+  describedSitesOf,
   exclusionReasons,
   type NumericDescription,
   numericColumns,
@@ -24,7 +25,10 @@ export interface DescribeState {
   readonly phase: DescribeBroadcast['phase'];
   readonly described: readonly SiteDescription[];
   readonly sites: readonly string[];
+  /** Patients of the sites whose columns are described. */
   readonly n: number;
+  /** Patients of all sites that take part. */
+  readonly casesN: number;
   readonly observed: Float64Array;
   readonly levels: Float64Array;
   readonly exponents: Int32Array;
@@ -66,6 +70,7 @@ const EMPTY: DescribeState = {
   described: [],
   sites: [],
   n: 0,
+  casesN: 0,
   observed: new Float64Array(0),
   levels: new Float64Array(0),
   exponents: new Int32Array(0),
@@ -88,8 +93,9 @@ function afterCounts(frame: Frame, total: Total): Advance {
     ...EMPTY,
     phase: 'sums',
     described,
-    sites: taking.map((site) => site.name),
+    sites: taking.map((site) => site.name).filter((name) => describedSitesOf(frame).includes(name)),
     n: observed[0]!,
+    casesN: taking.reduce((sum, site) => sum + (typeof site.n === 'number' ? site.n : 0), 0),
     observed: observed.slice(1),
     levels: totalOf(total, 'levels'),
     exponents: agreedExponents(totalOf(total, 'exponents')),
@@ -187,8 +193,9 @@ function resultOf(spec: DescribeSpec, state: DescribeState, histograms: Float64A
   return {
     columns,
     sites: state.described,
+    describedSites: state.sites,
     excludedSites: state.described.filter((site) => site.role === 'excluded').map((site) => site.name),
-    outcome: { n: state.n, events: state.events },
+    outcome: { n: state.casesN, events: state.events },
     association: associationOf(frame, state.described),
   };
 }

@@ -7,6 +7,7 @@ import {
   type Binning,
   categoricalColumns,
   type DescribeBroadcast,
+  describedSitesOf,
   exclusionReasons,
   numericColumns,
   SITE_COUNTS,
@@ -23,7 +24,7 @@ export const describeSite: SiteHalf<DescribeSpec, DescribeBroadcast> = {
       for (const name of studySitesOf(frame))
         if (cohort.sites.includes(name) || cohort.exclusions.some((entry) => entry.site === name))
           contribution.set(`site/${name}`, siteCounts(cohort, frame, cohort.sites.indexOf(name), name));
-      const known = studySitesOf(frame);
+      const known = describedSitesOf(frame);
       const taking = rowsOfSites(
         cohort,
         (name, site) => known.includes(name) && rowsAt(cohort, site).length >= frame.minimumCohort,

@@ -58,6 +58,8 @@ export interface DescribeResult {
   readonly sites: readonly SiteDescription[];
   /** Sites below the minimum cohort, named. */
   readonly excludedSites: readonly string[];
+  /** Sites whose patients `columns` describes. */
+  readonly describedSites: readonly string[];
   readonly outcome: { readonly n: number; readonly events: Count };
   readonly association: Association;
 }
@@ -141,6 +143,15 @@ export function studySitesOf(frame: Frame): string[] {
   return [...frame.training, ...frame.external].sort();
 }
 
+/**
+ * Sites whose patients are in the description of the columns: the training sites, and the external ones where there are at
+ * least minSites of them. Later sums go over the training sites alone, so a single external site could otherwise be had
+ * by subtraction.
+ */
+export function describedSitesOf(frame: Frame): string[] {
+  return frame.external.length >= frame.minSites ? studySitesOf(frame) : [...frame.training].sort();
+}
+
 /** `describe`: what the cohort looks like, before anything is modelled. Four rounds over all sites of the study. */
 export const describeDeclaration: Declaration<DescribeSpec, DescribeBroadcast> = {
   name: 'describe',
@@ -148,9 +159,9 @@ export const describeDeclaration: Declaration<DescribeSpec, DescribeBroadcast> =
     const columns = numericColumns(frame).length;
     if (broadcast.phase === 'counts') {
       const levels = categoricalColumns(frame).reduce((sum, column) => sum + column.levels.length, 0);
-      const sites = studySitesOf(frame);
+      const sites = describedSitesOf(frame);
       return [
-        ...sites.map(
+        ...studySitesOf(frame).map(
           (site): TensorSpec => ({
             ...common(frame, [site]),
             ...COUNT,
