@@ -1,5 +1,6 @@
 import { planStudy } from '../shared/plan.js';
-import { modelName, type Study } from '../shared/study.js';
+import { findMember, type Roster } from '../shared/roster.js';
+import { modelName, type Study, studySites } from '../shared/study.js';
 import { checkStudyPlan } from '../shared/study-check.js';
 import { describeLeaves } from '../site-agent/egress.js';
 import { previewLeaves } from '../site-agent/preview.js';
@@ -11,6 +12,8 @@ import { leavesTable, studyCheckText } from './format-site.js';
 export function approvalPicture(
   study: Study,
   known: Pick<KnownStudy, 'studyHash' | 'rosterVersion' | 'rosterHash'>,
+  /** The roster version that the decision pins; null shows no fingerprints. */
+  roster: Roster | null,
   site: string,
   grounds: Pick<DecisionGrounds, 'cohort' | 'reasons'>,
 ): { text: string; data: Record<string, unknown> } {
@@ -32,6 +35,7 @@ export function approvalPicture(
     `Hash      ${known.studyHash}`,
     `Roster    version ${known.rosterVersion}, ${known.rosterHash.slice(0, 16)}`,
     `Sites     training ${study.sites.training.join(', ')}${study.sites.external.length === 0 ? '' : `; external ${study.sites.external.join(', ')}`}`,
+    ...fingerprints(study, roster),
     `Columns   ${study.cohort.features.length} features; ${[...study.cohort.covariates.map(({ column }) => column), outcomeOf(study)].join(', ')}`,
     `Models    ${[study.model, ...study.comparators].map((model) => `${modelName(model)} (${model.type})`).join(', ')}`,
     `Patients  ${cohort.n} usable here${exclusions === '' ? '' : `; left out: ${exclusions}`}`,
@@ -51,6 +55,9 @@ export function approvalPicture(
     name: study.name,
     rosterVersion: known.rosterVersion,
     rosterHash: known.rosterHash,
+    keys: Object.fromEntries(
+      studySites(study).map((name) => [name, findMember(roster, name)?.signingPublicKey ?? null]),
+    ),
     patients: cohort.n,
     exclusions: cohort.exclusions,
     leaves,
@@ -58,6 +65,15 @@ export function approvalPicture(
     reasons: grounds.reasons,
   };
   return { text: lines.join('\n'), data };
+}
+
+/** Whose keys the approval pins: to be compared with what each hospital says of its own. */
+function fingerprints(study: Study, roster: Roster | null): string[] {
+  if (roster === null) return [];
+  const keys = studySites(study).map(
+    (name) => `${name} ${findMember(roster, name)?.signingPublicKey.slice(0, 16) ?? 'NOT IN THE ROSTER'}`,
+  );
+  return [`Keys      ${keys.join(', ')}`];
 }
 
 function outcomeOf(study: Study): string {

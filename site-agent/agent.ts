@@ -32,6 +32,7 @@ import type { SiteLink } from '../shared/transport.js';
 import { checkRelease, type LedgerEntry, ledgerEntry } from './egress.js';
 import type { Policy } from './policy.js';
 import { checkBundleForRatification } from './ratify.js';
+import { ROSTER_SETTING } from './roster-store.js';
 import { boxKeyOwner, decide, decisionGrounds, frozenCohort, guardRulesOf } from './shell/decide.js';
 import { SiteStudy, type SiteStudyPorts } from './shell/site-study.js';
 import { encodeSiteRecord, type KnownStudy, SiteLog, type SiteRecord } from './site-records.js';
@@ -70,8 +71,6 @@ export type AgentProgress =
       readonly computation: string;
     }
   | { readonly kind: 'problem'; readonly code: ErrorCode; readonly message: string };
-
-const ROSTER_SETTING = 'roster chain';
 
 /**
  * One site's agent: takes what the coordinator says, checks it against what this site pinned, and runs the studies that
@@ -161,6 +160,9 @@ export class SiteAgent {
       case 'studyClosed': {
         const known = this.log.study(message.studyHash);
         if (known === undefined || known.closed !== null) return;
+        // A site that was away when the others ratified still needs the file that its own patients are scored with.
+        if (message.phase === 'published' && known.approvals !== null && known.ratification === null)
+          await this.writeLocal(known).catch((error: unknown) => this.problem(error));
         this.append(message.studyHash, { type: 'closed', phase: message.phase, reason: message.reason });
         // First no more work, then no more keys.
         this.running.get(message.studyHash)?.stop();
@@ -239,7 +241,6 @@ export class SiteAgent {
   // Life of a study --------------------------------------------------------------------------------------------------
 
   private async onProposed(message: StudyProposed): Promise<void> {
-    const { store } = this.config;
     let known = this.log.study(message.studyHash);
     if (known === undefined) {
       const document = await this.fetch(message.documentBlob);
@@ -463,11 +464,16 @@ export class SiteAgent {
     const known = this.log.study(request.studyHash);
     if (known === undefined || known.approval?.decision !== 'approved') return;
     if (known.ratification !== null) return this.send({ type: 'ratification', ratification: known.ratification });
+    // No verdict at all on these, not even a refusal: the one verdict is for the bundle of the finished study.
+    if (request.rosterVersion !== known.rosterVersion)
+      throw new ConcordatError(
+        'SITE_ROSTER_CHAIN_BROKEN',
+        `a signature under roster version ${request.rosterVersion} is asked for, the study was approved under ${known.rosterVersion}`,
+      );
+    this.checkReached(known);
     const files = new Map<string, Uint8Array>();
     for (const file of request.files) files.set(file.path, await this.config.link.download(file.blobHash));
-    const problems = [...checkBundleForRatification(request, files, known, site), ...this.tooEarly(known)];
-    if (request.rosterVersion !== known.rosterVersion)
-      problems.unshift('the request names another roster version than the one this site approved the study with');
+    const problems = checkBundleForRatification(request, files, known, site);
     const ratification = signRatification(
       {
         studyHash: request.studyHash,
@@ -488,11 +494,12 @@ export class SiteAgent {
   }
 
   /** Where nobody may be missing, this site took part in the last computation; before that there is nothing to sign. */
-  private tooEarly(known: KnownStudy): string[] {
+  private checkReached(known: KnownStudy): void {
     const study = readStudyDocument(known.document, known.studyHash);
     const last = planStudy(study).computations.at(-1)!.instance;
     const reached = known.participant.some((record) => record.type === 'joined' && record.computation === last);
-    return reached || study.onMissingSite === 'continue' ? [] : [`this site has not been asked for "${last}" yet`];
+    if (!reached && study.onMissingSite === 'wait')
+      throw new ConcordatError('STUDY_WRONG_PHASE', `a signature is asked for before "${last}" has run here`);
   }
 
   /** local/<study>/harmonization.json: what never leaves, and what this site's own patients are scored with. */

@@ -174,13 +174,14 @@ async function approve(
   const { leavesByComputation } = await import('../../site-agent/preview.js');
   const { sitePolicy } = await import('../run-site.js');
   const { approvalPicture } = await import('../approval-picture.js');
+  const { trustedRoster } = await import('../../site-agent/roster-store.js');
   const { site, signingKey } = readSiteKeys(options.dir);
   await withStore(options.dir, async (store) => {
     const known = findStudy(store, digits, await studiesOf(store));
     const study = readStudyDocument(known.document, known.studyHash);
     const place = { site, folder: options.dir, policy: sitePolicy(options.dir) };
     const grounds = decisionGrounds(store, known, place, leavesByComputation(planStudy(study)));
-    const picture = approvalPicture(study, known, site, grounds);
+    const picture = approvalPicture(study, known, trustedRoster(store, known.rosterVersion), site, grounds);
     if (!out.json) out.result(picture.text, picture.data);
     if (grounds.reasons.length > 0)
       throw new ConcordatError('POLICY_STUDY_REFUSED', 'this site’s policy does not allow the study', {

@@ -1,9 +1,11 @@
 import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { currentRoster } from '../../coordinator/enrollment.js';
 import { verifyBundle } from '../../shared/bundle/verify.js';
 import type { ModelSummary } from '../../shared/computations/frame.js';
 import type { Metrics, ValidationFold } from '../../shared/computations/validate/result.js';
 import { ConcordatError } from '../../shared/errors.js';
+import { rosterHash } from '../../shared/roster.js';
 import { modelName, type Study, studyHash, studySites } from '../../shared/study.js';
 import { parseStudy, resolveFeatures } from '../../shared/study-parse.js';
 import { loadCohort } from '../../site-agent/cohort-files.js';
@@ -104,8 +106,9 @@ function indent(text: string): string {
 
 function picture(study: Study, federation: Federation, site: string): string {
   const cohort = loadCohort(study, path.join(federation.siteFolder(site), 'cohort.yaml'), site);
-  const known = { studyHash: studyHash(study), rosterVersion: 1, rosterHash: '' };
-  return approvalPicture(study, known, site, { cohort, reasons: [] }).text;
+  const roster = currentRoster(federation.coordinatorFolder)!;
+  const known = { studyHash: studyHash(study), rosterVersion: roster.version, rosterHash: rosterHash(roster) };
+  return approvalPicture(study, known, roster, site, { cohort, reasons: [] }).text;
 }
 
 async function runStudy(federation: Federation, study: Study, say: (text: string) => void): Promise<string> {
