@@ -13,6 +13,12 @@ import { PROGRAM_VERSION } from './version.js';
 
 const json = process.argv.includes('--json');
 
+// A reader that left (`| head`) ends neither a command with a stack trace nor an agent at all.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+
 const program = new Command('concordat')
   .description(
     'Hospitals that may not pool their patients build one validated imaging model together.\nNothing leaves a site but declared sums that the site approved; see docs/security.md.',

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -63,3 +63,15 @@ it.each(NONSENSE)(
   },
   30_000,
 );
+
+it('a reader that leaves early is no error', async () => {
+  const child = spawn(process.execPath, [main, '--help'], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.destroy();
+  let said = '';
+  child.stderr.on('data', (data: Buffer) => {
+    said += data.toString();
+  });
+  const status = await new Promise((resolve) => child.once('close', resolve));
+  expect(said).toBe('');
+  expect(status).toBe(0);
+}, 30_000);

@@ -321,11 +321,11 @@ function writeTemplates(folder: string): void {
   const templates: [string, string][] = [
     [
       'cohort.yaml',
-      '# Which table holds this site’s cases, and what its columns are called here. See docs/cohort.md.\nconcordat: 1\ntable: cases.csv\nid: patient_id\nmissing: ["", NA]\n# columns: {sex: Geschlecht}        # study name: local name\n# values: {sex: {w: F, m: M}}\n',
+      '# Which table holds this site’s cases, and what its columns are called here. See docs/study.md.\nconcordat: 1\ntable: cases.csv\nid: patient_id\nmissing: ["", NA]\n# columns: {sex: Geschlecht}        # study name: local name\n# values: {sex: {w: F, m: M}}\n',
     ],
     [
       'policy.yaml',
-      '# What this site allows, whatever a study asks. These are the strict defaults. See docs/policy.md.\nconcordat: 1\nminimumCohort: 10\nminimumCount: 5\nminimumCases: 5\nminSites: 3\nsecureAggregation: required\nvisibility: {metrics: true, descriptions: true, aggregate: false}\nautomaticApproval: false\n',
+      '# What this site allows, whatever a study asks. These are the strict defaults. See docs/study.md.\nconcordat: 1\nminimumCohort: 10\nminimumCount: 5\nminimumCases: 5\nminSites: 3\nsecureAggregation: required\nvisibility: {metrics: true, descriptions: true, aggregate: false}\nautomaticApproval: false\n',
     ],
   ];
   for (const [name, text] of templates) {
