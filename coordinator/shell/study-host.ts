@@ -4,7 +4,7 @@ import { contributionBytes } from '../../shared/fixed-point.js';
 import { LIMITS } from '../../shared/limits.js';
 import type { CoordinatorMessage, RoundTerms, SiteMessage } from '../../shared/messages.js';
 import { planStudy } from '../../shared/plan.js';
-import { encodeRoundDocument } from '../../shared/round-document.js';
+import { decodeRoundDocument, encodeRoundDocument } from '../../shared/round-document.js';
 import { declarationHash } from '../../shared/secagg/context.js';
 import { type Study, studySites } from '../../shared/study.js';
 import type { Approval, Ratification, StudyCoordinatorMessage } from '../../shared/study-messages.js';
@@ -112,7 +112,10 @@ export class StudyHost {
       }
     }
     // Of a study that has ended nothing is computed again: what made it fail must not stop the next start.
-    if (isClosed(this.state)) return;
+    if (isClosed(this.state)) {
+      if (this.state.phase === 'published') this.serveLastRound(events);
+      return;
+    }
     let failure: string | null = null;
     for (const entry of events) {
       if (entry.type !== 'round') continue;
@@ -129,6 +132,17 @@ export class StudyHost {
     if (failure !== null) this.step({ type: 'failure', reason: failure });
     else if (this.state.phase === 'approved' || this.state.phase === 'running') this.continueRun();
     else if (this.state.phase === 'validated' || this.state.phase === 'ratified') await this.restoreBundle();
+  }
+
+  /** A site that was away at the end makes its own scoring file of the last round's public results when it is back. */
+  private serveLastRound(events: readonly LoggedEvent[]): void {
+    for (const entry of events.toReversed()) {
+      if (entry.type !== 'round' || entry.record.type !== 'roundOpened') continue;
+      const { broadcastHash } = entry.record;
+      const { upstream } = decodeRoundDocument(this.ports.getBlob(broadcastHash));
+      for (const hash of [broadcastHash, ...Object.values(upstream)]) this.publicBlobs.add(hash);
+      return;
+    }
   }
 
   // Messages ---------------------------------------------------------------------------------------------------------

@@ -1,5 +1,9 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { LoggedEvent } from '../../coordinator/shell/study-host.js';
+import { studyHash } from '../../shared/study.js';
+import { studyDocument } from '../../shared/study-signatures.js';
 import { kindOf, readResult, smallStudy, TestFederation } from './support.js';
 
 /**
@@ -91,7 +95,26 @@ it('tells every site at last that the study was published', async () => {
   for (const [, site] of federation.sites) await federation.line(site, / secure published/);
 });
 
-it('answers the proposal that it was killed over, and leaves nothing half-written in the registry', async () => {
+it('answers a proposal that it was killed over, before it could be answered', async () => {
+  const { coordinator, coordinatorFolder } = federation;
+  await coordinator.stop();
+  // The request is still in the inbox, and its event in the log.
+  const hash = studyHash(study);
+  const request = path.join(coordinatorFolder, 'inbox', 'left-behind.json');
+  const document = Buffer.from(studyDocument(study)).toString('utf8');
+  writeFileSync(request, JSON.stringify({ type: 'propose', studyHash: hash, document }));
+  coordinator.start();
+  const answer = await federation.wait('the answer', () =>
+    existsSync(`${request}.done`) ? readFileSync(`${request}.done`, 'utf8') : undefined,
+  );
+  expect(JSON.parse(answer)).toEqual({ ok: true });
+  expect(federation.eventsOf(study).filter((event) => kindOf(event) === 'proposed').length).toBe(1);
+});
+
+it('leaves nothing half-written in the registry', async () => {
   const { stdout } = await federation.concordat('model', 'list', '--dir', federation.coordinatorFolder, '--json');
   expect(JSON.parse(stdout).models.map(({ phase }: { phase: string }) => phase)).toEqual(['published']);
+  expect(readdirSync(path.join(federation.coordinatorFolder, 'registry'))).toEqual([
+    `secure-${studyHash(study).slice(0, 12)}`,
+  ]);
 });

@@ -1,8 +1,13 @@
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { killAfterAcknowledged } from '../../cli/demo/interruption.js';
+import { runSimulation } from '../../cli/simulation.js';
 import type { RoundRecord } from '../../coordinator/round-types.js';
+import { localHarmonization } from '../../harmonization/harmonized.site.js';
 import type { Study } from '../../shared/study.js';
-import { readResult, simulateWith, smallStudy, TestFederation } from './support.js';
+import { harmonizationInput } from '../../site-agent/site-run.site.js';
+import { FOUR_SITES, readResult, simulateWith, smallStudy, TestFederation } from './support.js';
 
 type Attempt = Extract<RoundRecord, { type: 'attemptOpened' }>;
 
@@ -74,6 +79,47 @@ describe('a site that goes missing', () => {
       for (const record of records)
         if (record.type === 'total') expect(record.sites, record.context).toEqual(attempt.sites);
       for (const site of attempt.sites) expect(federation.ledger(site).length).toBeGreaterThan(5);
+    });
+  }, 240_000);
+
+  it('at the end, misses the ratification and still gets the file that its patients are scored with', async () => {
+    await inFederation(FOUR_SITES, async (federation) => {
+      const study = smallStudy('away-at-the-end');
+      const cohorts = federation.cohorts(study);
+      const run = runSimulation(study, cohorts);
+      // One fold, so one entry a round.
+      const lastRound = new RegExp(` round ${run.totals.length} validate uploaded$`);
+      const birch = federation.site('birch');
+      const stopped = new Promise<void>((resolve) => {
+        birch.watch((line) => {
+          if (!lastRound.test(line)) return;
+          birch.signal('SIGSTOP');
+          resolve();
+        });
+      });
+      await federation.propose(study);
+      await stopped;
+      const bundle = await federation.published(study);
+      birch.signal('SIGKILL');
+      await birch.ended();
+      expect(federation.verify(bundle)).toMatchObject({ problems: [], ratified: ['alder', 'cedar', 'dogwood'] });
+      const file = path.join(
+        federation.siteFolder('birch'),
+        'local',
+        path.basename(path.dirname(bundle)),
+        'harmonization.json',
+      );
+      expect(existsSync(file)).toBe(false);
+      // The coordinator has forgotten all but its log, and the site all but its store.
+      await federation.coordinator.stop();
+      federation.coordinator.start();
+      birch.start();
+      await federation.line(birch, / away-at-the-end published/);
+      const cohort = cohorts.find(({ holder }) => holder === 'birch')!;
+      const fit = run.plan.fits.find(({ id }) => id === 'combat:all')!;
+      const own = localHarmonization(harmonizationInput(study, run.plan, cohort, run.results, new Map()), fit, 'birch');
+      expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(JSON.parse(JSON.stringify(own)));
+      expect(readResult(bundle)).toBe(federation.simulated(study));
     });
   }, 240_000);
 
