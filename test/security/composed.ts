@@ -58,6 +58,7 @@ export class ComposedSite {
   /** Throws to make a download fail as a broken line would. */
   beforeDownload: (hash: string) => void = () => undefined;
   beforeSend: (message: FromSite) => FromSite | null = (message) => message;
+  withholdUploads = false;
   private queue: Promise<void> = Promise.resolve();
 
   constructor(
@@ -94,7 +95,7 @@ export class ComposedSite {
           const passed = this.beforeSend(message);
           return passed === null ? true : (this.link?.send(passed) ?? false);
         },
-        upload: async (bytes) => this.link!.upload(bytes),
+        upload: async (bytes) => (this.withholdUploads ? '' : this.link!.upload(bytes)),
         download: async (hash) => {
           this.beforeDownload(hash);
           return this.link!.download(hash);
