@@ -203,7 +203,7 @@ sites: {training: [alder, birch, cedar, dogwood], external: [elm]}
 harmonization: {method: combat, mode: converged, covariates: [sex, age], heldOut: calibration}
 model: {type: logistic, alpha: 0.9, lambda: cv, rule: min}
 comparators:
-  - {type: mlp, hidden: [6], l2: 0.01}
+  - {type: mlp, hidden: [6], l2: 0.01, maxRounds: 15, localEpochs: 3}
 # Leave-one-site-out lets totals isolate one hospital's share, so every training site declares that it accepts this.
 validation: {folds: 4, leaveOneSiteOut: true, perSite: true, threshold: youden, arms: [none, combat]}
 privacy: {secureAggregation: true, coordinator: malicious, minimumCount: 5, minimumCohort: 10, minSites: 3, showAggregate: [alder, birch, cedar, dogwood]}

@@ -39,6 +39,7 @@ export async function runCoordinator(
   // The chain as it was verified, not as the folder has it by now: a file that does not verify reaches no site.
   let chain = chainOf(folder, roster);
   let server: RunningServer | undefined;
+  let watcher: ReturnType<typeof watchRosters> | undefined;
   const rosterOfVersion = (version: number): Roster => {
     const found = readRosterChain(folder).find((signed) => signed.roster.version === version);
     if (found === undefined)
@@ -50,6 +51,7 @@ export async function runCoordinator(
     events,
     blobs,
     roster: () => (roster === null ? null : { roster, chain }),
+    lookForRoster: () => watcher?.look(),
     rosterOfVersion,
     send: (site, message) => void server?.send(site, message),
     isConnected: (site) => server?.isConnected(site) ?? false,
@@ -101,7 +103,7 @@ export async function runCoordinator(
     release();
     throw error;
   }
-  const watcher = watchRosters(
+  watcher = watchRosters(
     folder,
     (newer) => {
       roster = newer;
@@ -115,7 +117,7 @@ export async function runCoordinator(
     port: server.port,
     service,
     close: async () => {
-      watcher.stop();
+      watcher?.stop();
       await server?.close();
       release();
     },

@@ -179,16 +179,16 @@ export function installRoster(dir: string, signed: SignedRoster): Roster {
 
 /**
  * Calls `changed` with each newer roster until `stop` is called; a roster that does not verify is reported once and
- * otherwise ignored. Polling, because file watching is not to be relied on over network file systems.
+ * otherwise ignored. `look` looks at once. Polling, because file watching is not to be relied on over network file systems.
  */
 export function watchRosters(
   dir: string,
   changed: (roster: Roster) => void,
   failed: (error: ConcordatError) => void,
   intervalMs = 500,
-): { readonly stop: () => void } {
+): { readonly stop: () => void; readonly look: () => void } {
   let seen = highestVersion(dir);
-  const timer = setInterval(() => {
+  const look = () => {
     const highest = highestVersion(dir);
     if (highest === seen) return;
     seen = highest;
@@ -199,9 +199,10 @@ export function watchRosters(
       if (!(error instanceof ConcordatError)) throw error;
       failed(error);
     }
-  }, intervalMs);
+  };
+  const timer = setInterval(look, intervalMs);
   timer.unref();
-  return { stop: () => clearInterval(timer) };
+  return { stop: () => clearInterval(timer), look };
 }
 
 function highestVersion(dir: string): string {

@@ -22,6 +22,8 @@ export interface ServicePorts {
   readonly blobs: BlobStore;
   /** Newest roster, or null before the consortium signed one; with the whole chain as the sites check it. */
   roster(): { readonly roster: Roster; readonly chain: Uint8Array } | null;
+  /** Takes up a roster that was signed just now. */
+  lookForRoster(): void;
   rosterOfVersion(version: number): Roster;
   send(site: string, message: CoordinatorMessage | StudyCoordinatorMessage): void;
   isConnected(site: string): boolean;
@@ -248,6 +250,8 @@ export class CoordinatorService {
     if (this.hosts.has(studyHash))
       throw new ConcordatError('STUDY_EXISTS', 'this study, with this hash, has already been proposed');
     const study = readStudyDocument(document, studyHash);
+    // A proposal may come right after the signature under the roster it needs.
+    this.ports.lookForRoster();
     const newest = this.ports.roster();
     const missing = studySites(study).filter((site) => findMember(newest?.roster ?? null, site)?.status !== 'active');
     if (newest === null || missing.length > 0)
