@@ -103,6 +103,8 @@ export async function proposeStudy(federation: Federation, study: Study): Promis
   const hash = studyHash(study);
   const file = path.join(federation.coordinatorFolder, 'inbox', `${hash}.json`);
   mkdirSync(path.dirname(file), { recursive: true });
+  // An earlier proposal of the same study was answered under the same name.
+  rmSync(`${file}.done`, { force: true });
   writeFileSync(
     `${file}.draft`,
     JSON.stringify({ type: 'propose', studyHash: hash, document: Buffer.from(studyDocument(study)).toString('utf8') }),

@@ -38,7 +38,7 @@ import { openSiteStore } from '../../site-agent/store.js';
  * Federations of real processes for tests: `dist/cli/main.js`, started, killed and started again as operators would. Where
  * a test waits, it waits for a fact in a log or a file, with a deadline that a loaded machine meets.
  */
-export const DEADLINE_MS = 150_000;
+export const DEADLINE_MS = 110_000;
 
 const FEATURES = ['original_size', 'original_contrast', 'original_entropy'];
 
