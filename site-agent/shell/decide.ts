@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { ConcordatError } from '../../shared/errors.js';
 import type { GuardRules } from '../../shared/guard-decision.js';
+import { LIMITS } from '../../shared/limits.js';
 import { agreementPublicKey } from '../../shared/secagg/keys.js';
 import { Secret } from '../../shared/secret.js';
 import type { SiteStore } from '../../shared/stores.js';
@@ -85,7 +86,8 @@ export function decide(
       rosterHash: known.rosterHash,
       site: decision.site,
       decision: decision.decision,
-      reason: decision.reason,
+      // Longer ones are refused on the wire, and would end every new connection of this site.
+      reason: decision.reason.slice(0, LIMITS.reasonCharactersMax),
       boxPublicKey: approved ? agreementPublicKey(boxKey) : new Uint8Array(32),
     },
     decision.signingKey,

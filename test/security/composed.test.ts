@@ -1,14 +1,18 @@
 import { afterEach, expect, test } from 'vitest';
 import { decodeDocument } from '../../shared/document.js';
-import { ed25519Sign } from '../../shared/ed25519.js';
+import { ed25519PublicKey, ed25519Sign } from '../../shared/ed25519.js';
 import { ConcordatError } from '../../shared/errors.js';
 import type { PreKey } from '../../shared/messages.js';
 import { seededRandom } from '../../shared/rng.js';
 import type { SignedRoster } from '../../shared/roster.js';
 import { preKeyStatement } from '../../shared/secagg/statements.js';
 import { studyHash } from '../../shared/study.js';
-import { studyDocument } from '../../shared/study-signatures.js';
+import { approvalIsSigned, studyDocument } from '../../shared/study-signatures.js';
 import { bundleDetail } from '../../shared/wire/codecs.js';
+import { decodeSiteFrame } from '../../shared/wire/decode.js';
+import { encodeSiteFrame } from '../../shared/wire/encode.js';
+import { decide } from '../../site-agent/shell/decide.js';
+import type { KnownStudy } from '../../site-agent/site-records.js';
 import { simulatedTable, smallStudy } from '../e2e/support.js';
 import { Composed, chainBytes, keyOf, memberOf, rosterChain, until } from './composed.js';
 
@@ -308,3 +312,55 @@ test.each(['../outside', 'a/../../b', '/etc/passwd', 'a//b', 'C:\\x', '..', './a
     expect(() => bundleDetail.decode(wire(path), 'GetBundleResponse')).toThrow(/is not the path of a file/);
   },
 );
+
+test('no case identifier and no value of a case is in what either side logs, reports or publishes', async () => {
+  const of = await federation();
+  const values: string[] = [];
+  for (const site of of.sites.values()) {
+    const csv = simulatedTable(site.name).replaceAll(`${site.name}-`, 'CANARY-');
+    // A case without an outcome is a counted exclusion, whose text must name nobody either.
+    const spoilt = csv.replace(/^(CANARY-3,.*),[01]$/m, '$1,');
+    site.table(spoilt);
+    values.push(...(spoilt.match(/-?\d+\.\d{6}/g) ?? []));
+  }
+  const hash = of.propose(smallStudy('canary'));
+  await until(() => of.phase(hash) === 'published', story(of, hash));
+  const said = [JSON.stringify(of.progress)];
+  for (const { payload } of of.events.replay()) said.push(Buffer.from(payload).toString('latin1'));
+  for (const site of of.sites.values()) {
+    said.push(JSON.stringify(site.progress), ...site.store.ledger());
+    for (const { payload } of site.store.replay()) said.push(Buffer.from(payload).toString('latin1'));
+  }
+  for (const file of ['result.json', 'card.md', 'bundle.json', 'study.yaml'])
+    said.push(of.registered(of.registry()[0]!, `bundle/${file}`));
+  const text = said.join('\n');
+  expect(text).toContain('logistic');
+  expect(text).not.toMatch(/CANARY/);
+  expect(values.length).toBeGreaterThan(400);
+  // Six decimals: what is written with more digits may begin with the same ones, what is a value on its own may not.
+  expect(values.filter((value) => new RegExp(`[^\\d.]${value.replace('.', '\\.')}(?!\\d)`).test(text))).toEqual([]);
+}, 60_000);
+
+test('a reason longer than a message may carry is cut, so that it ends no connection', async () => {
+  const of = await federation();
+  const birch = of.site('birch');
+  const study = smallStudy('long-reason');
+  const known = {
+    studyHash: studyHash(study),
+    rosterVersion: 1,
+    rosterHash: 'a'.repeat(64),
+    approval: null,
+  } as unknown as KnownStudy;
+  const reason = 'a reason of this site; '.repeat(400);
+  const signingKey = keyOf('birch');
+  const made = decide(birch.store, known, {
+    site: 'birch',
+    signingKey,
+    frozen: null,
+    decision: 'declined',
+    reason,
+    nowMs: 1,
+  });
+  expect(() => decodeSiteFrame(encodeSiteFrame({ type: 'approval', approval: made }))).not.toThrow();
+  expect(approvalIsSigned(made, ed25519PublicKey(signingKey))).toBe(true);
+}, 30_000);

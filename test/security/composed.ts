@@ -168,6 +168,7 @@ export class Composed {
       events: this.events,
       blobs: this.blobs,
       roster: () => ({ roster: this.chain.at(-1)!.roster, chain: chainBytes(this.chain) }),
+      lookForRoster: () => undefined,
       rosterOfVersion: (version) => this.chain[version - 1]!.roster,
       send: (site, message) => void this.transport?.send(site, message),
       isConnected: (site) => this.transport?.isConnected(site) ?? false,
