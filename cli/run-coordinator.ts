@@ -13,7 +13,7 @@ import { openEventStore } from '../coordinator/event-store.js';
 import { readRegistry, registryEntry } from '../coordinator/registry.js';
 import { type RunningServer, startServer } from '../coordinator/rpc.js';
 import { CoordinatorService, type ServicePorts } from '../coordinator/service.js';
-import { serverIdentity } from '../coordinator/tls.js';
+import { serverIdentity, signAsAuthority } from '../coordinator/tls.js';
 import { ConcordatError } from '../shared/errors.js';
 import type { Roster } from '../shared/roster.js';
 import type { CoordinatorHandlers } from '../shared/transport.js';
@@ -51,6 +51,7 @@ export async function runCoordinator(
     events,
     blobs,
     roster: () => (roster === null ? null : { roster, chain }),
+    sign: (bytes) => signAsAuthority(folder, bytes),
     lookForRoster: () => watcher?.look(),
     rosterOfVersion,
     send: (site, message) => void server?.send(site, message),

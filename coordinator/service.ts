@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { RESULT_FILE } from '../shared/bundle/bundle.js';
@@ -22,6 +23,8 @@ export interface ServicePorts {
   readonly blobs: BlobStore;
   /** Newest roster, or null before the consortium signed one; with the whole chain as the sites check it. */
   roster(): { readonly roster: Roster; readonly chain: Uint8Array } | null;
+  /** Signs as the transport authority that every site pinned. */
+  sign(bytes: Uint8Array): Uint8Array;
   /** Takes up a roster that was signed just now. */
   lookForRoster(): void;
   rosterOfVersion(version: number): Roster;
@@ -286,7 +289,8 @@ export class CoordinatorService {
       terms: (_study, _hash, approvals) => termsOf(study, studyHash, roster, approvals),
       assemble: (run, _state, transcriptHead) => ports.assemble(run, study, roster, transcriptHead),
       publish: (state, files, ratifications) => this.publish(state, files, ratifications),
-      summary: (state, files, reason) => this.register(state, files, [], { phase: state.phase, reason }),
+      summary: (state, files, ratifications, reason) =>
+        this.register(state, files, ratifications, { phase: state.phase, reason }),
       progress: (message) => ports.progress(message),
       trouble: (error) => this.report(`study ${studyHash.slice(0, 12)}`, error),
     });
@@ -341,10 +345,13 @@ export class CoordinatorService {
       const { path: file, bytes } = signatureFile(ratification);
       write(`bundle/${file}`, bytes);
     }
-    write(
-      'status.json',
-      `${JSON.stringify({ study: state.studyHash, name: state.study.name, bundleDigest: state.bundleDigest, ...outcome }, null, 2)}\n`,
-    );
+    const { studyHash, study, bundleDigest, rosterVersion, rounds } = state;
+    const result = files?.get(RESULT_FILE);
+    const resultHash = result === undefined ? null : createHash('sha256').update(result).digest('hex');
+    const summary = { study: studyHash, name: study.name, rosterVersion, rounds, bundleDigest, resultHash, ...outcome };
+    const status = Buffer.from(`${JSON.stringify(summary, null, 2)}\n`, 'utf8');
+    write('status.json', status);
+    write('status.json.sig', `${Buffer.from(this.ports.sign(status)).toString('base64')}\n`);
     try {
       renameSync(draft, folder);
     } catch (error) {

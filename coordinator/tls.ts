@@ -1,5 +1,14 @@
 import '../shared/reflect-metadata.js';
-import { createHash, createPrivateKey, createPublicKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  randomBytes,
+  sign,
+  verify,
+  webcrypto,
+  X509Certificate,
+} from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import * as x509 from '@peculiar/x509';
@@ -51,6 +60,19 @@ export async function createAuthority(dir: string, nowMs: number): Promise<void>
   writeNewFile(files(dir).authority, pem(certificate), 0o644);
   // The key comes last: where it exists, all of the authority does.
   writeNewFile(files(dir).authorityKey, await exportKey(keys.privateKey), 0o600);
+}
+
+/**
+ * Signs as this coordinator's transport authority (ECDSA P-256, SHA-256, DER), whose certificate every site pinned at
+ * enrollment: for what no site signs, such as the summary of a study that ended without publication.
+ */
+export function signAsAuthority(dir: string, bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(sign('sha256', bytes, createPrivateKey(readFileSync(files(dir).authorityKey, 'utf8'))));
+}
+
+/** Checks such a signature against the authority's certificate (PEM, as in an invitation). */
+export function isSignedByAuthority(authority: string, bytes: Uint8Array, signature: Uint8Array): boolean {
+  return verify('sha256', bytes, new X509Certificate(authority).publicKey, signature);
 }
 
 /** The server's identity; made at the first start and again before it expires, so that a restart needs no operator. */

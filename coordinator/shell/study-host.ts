@@ -47,7 +47,12 @@ export interface StudyHostPorts {
   /** Assembles result, model, card and roster into a bundle. Same input, same bytes. */
   assemble(run: StudyRun, state: StudyState, transcriptHead: string): Promise<BundleFiles>;
   publish(state: StudyState, files: ReadonlyMap<string, Uint8Array>, ratifications: readonly Ratification[]): void;
-  summary(state: StudyState, files: ReadonlyMap<string, Uint8Array> | null, reason: string): void;
+  summary(
+    state: StudyState,
+    files: ReadonlyMap<string, Uint8Array> | null,
+    ratifications: readonly Ratification[],
+    reason: string,
+  ): void;
   progress(message: HostProgress): void;
   /** Something went wrong outside any call that could throw it. */
   trouble(error: unknown): void;
@@ -247,7 +252,7 @@ export class StudyHost {
         this.ports.publish(this.state, this.bundle!.files, this.ratifications);
         return this.step({ type: 'publication' });
       case 'registerSummary':
-        return this.ports.summary(this.state, this.bundle?.files ?? null, effect.reason);
+        return this.ports.summary(this.state, this.bundle?.files ?? null, this.ratifications, effect.reason);
       case 'tellClosed':
         try {
           this.driver?.feed({ type: 'abandon', nowMs: this.ports.nowMs() });

@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { bundleOf } from '../../coordinator/bundle.js';
 import { CoordinatorService, type ServicePorts } from '../../coordinator/service.js';
+import { authorityPem, createAuthority, signAsAuthority } from '../../coordinator/tls.js';
 import { ed25519PublicKey } from '../../shared/ed25519.js';
 import { toHex } from '../../shared/hex.js';
 import { memoryBlobStore, memoryEventStore, memorySiteStore } from '../../shared/memory-stores.js';
@@ -153,6 +154,7 @@ export class Composed {
   }
 
   async start(): Promise<void> {
+    await createAuthority(this.root, Date.now());
     await this.startCoordinator();
     for (const site of this.sites.values()) await site.start();
     this.connectAll();
@@ -168,6 +170,7 @@ export class Composed {
       events: this.events,
       blobs: this.blobs,
       roster: () => ({ roster: this.chain.at(-1)!.roster, chain: chainBytes(this.chain) }),
+      sign: (bytes) => signAsAuthority(this.root, bytes),
       lookForRoster: () => undefined,
       rosterOfVersion: (version) => this.chain[version - 1]!.roster,
       send: (site, message) => void this.transport?.send(site, message),
@@ -231,6 +234,10 @@ export class Composed {
 
   registered(entry: string, file: string): string {
     return readFileSync(path.join(this.root, 'registry', entry, file), 'utf8');
+  }
+
+  authority(): string {
+    return authorityPem(this.root);
   }
 
   async close(): Promise<void> {
