@@ -1,5 +1,6 @@
 import { type LocalHarmonization, localHarmonization } from '../../harmonization/harmonized.site.js';
 import type { Cohort } from '../../shared/cohort.site.js';
+import { contributingSites } from '../../shared/computations/describe/declaration.js';
 import { decodeDocument } from '../../shared/document.js';
 import { ConcordatError, type ErrorCode } from '../../shared/errors.js';
 import { encodeContribution, packWords } from '../../shared/fixed-point.js';
@@ -75,11 +76,18 @@ export interface SiteStudyConfig {
   readonly restored: boolean;
 }
 
+/** A round's broadcast as it arrived, with this agent's own declaration and the public results it builds on. */
+interface LoadedRound {
+  readonly document: RoundDocument;
+  readonly leaves: TensorSpec[];
+  readonly results: ReadonlyMap<string, unknown>;
+}
+
 /** One running study at a site: joins the participant reducer, the computations and the release gate. */
 export class SiteStudy {
   private readonly plan: Plan;
   private readonly memo = new Map<string, unknown>();
-  private readonly documents = new Map<string, { readonly document: RoundDocument; readonly leaves: TensorSpec[] }>();
+  private readonly documents = new Map<string, LoadedRound>();
   private readonly results = new Map<string, { readonly hash: string; readonly value: unknown }>();
   private pendingGuard: GuardState | null = null;
   private driver: ParticipantDriver | null = null;
@@ -179,13 +187,12 @@ export class SiteStudy {
 
   // Rounds -----------------------------------------------------------------------------------------------------------
 
-  private async load(
-    broadcastHash: string,
-  ): Promise<{ readonly document: RoundDocument; readonly leaves: TensorSpec[] }> {
+  private async load(broadcastHash: string): Promise<LoadedRound> {
     const known = this.documents.get(broadcastHash);
     if (known !== undefined) return known;
     const document = decodeRoundDocument(await this.ports.fetchBlob(broadcastHash));
-    const loaded = { document, leaves: leavesOf(this.plan, SITE_COMPUTATIONS, document) };
+    const leaves = leavesOf(this.plan, SITE_COMPUTATIONS, document);
+    const loaded = { document, leaves, results: await this.upstream(document) };
     // Only the newest two are ever asked for again.
     for (const old of [...this.documents.keys()].slice(0, -1)) this.documents.delete(old);
     this.documents.set(broadcastHash, loaded);
@@ -248,7 +255,7 @@ export class SiteStudy {
   private decide(set: SurvivorSet): 'ok' | ErrorCode {
     const loaded = this.documents.get(set.broadcastHash);
     if (loaded === undefined) return 'POLICY_DECLARATION_MISMATCH';
-    const request = this.requestOf(loaded.leaves, set.survivors);
+    const request = this.requestOf(loaded, set.survivors);
     const decision = guardDecision(this.ports.readGuard(), request, this.config.guardRules);
     if (!decision.ok) {
       this.ports.report({ kind: 'problem', code: decision.code, message: decision.message });
@@ -290,10 +297,11 @@ export class SiteStudy {
   ): GuardState {
     const loaded = this.documents.get(offered.broadcastHash);
     if (loaded === undefined) return guard;
-    return withRequest(guard, this.requestOf(loaded.leaves, offered.sites)).state;
+    return withRequest(guard, this.requestOf(loaded, offered.sites)).state;
   }
 
-  private requestOf(leaves: readonly TensorSpec[], sites: readonly string[]) {
-    return guardRequest(leaves, sites, guardScheme(this.config.study), this.plan.frame.cells);
+  private requestOf({ leaves, results }: LoadedRound, sites: readonly string[]) {
+    const counted = contributingSites(sites, results, this.config.site);
+    return guardRequest(leaves, counted, guardScheme(this.config.study), this.plan.frame.cells);
   }
 }
