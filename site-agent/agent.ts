@@ -265,12 +265,22 @@ export class SiteAgent {
   private approveByPolicy(known: KnownStudy): void {
     const { site, folder, policy, signingKey, store } = this.config;
     const study = readStudyDocument(known.document, known.studyHash);
-    const grounds = decisionGrounds(store, known, { site, folder, policy }, this.config.leavesOfStudy(study));
-    const allowed = grounds.reasons.length === 0;
-    const reason = allowed ? '' : grounds.reasons.join('; ');
-    const decision = allowed ? ('approved' as const) : ('declined' as const);
-    decide(store, known, { site, signingKey, frozen: grounds.frozen, decision, reason, nowMs: this.config.nowMs() });
-    this.tell(known, `${decision} by policy`, reason);
+    const nowMs = this.config.nowMs();
+    try {
+      const grounds = decisionGrounds(store, known, { site, folder, policy }, this.config.leavesOfStudy(study));
+      const allowed = grounds.reasons.length === 0;
+      const reason = allowed ? '' : grounds.reasons.join('; ');
+      const decision = allowed ? ('approved' as const) : ('declined' as const);
+      decide(store, known, { site, signingKey, frozen: grounds.frozen, decision, reason, nowMs });
+      this.tell(known, `${decision} by policy`, reason);
+    } catch (error) {
+      // Nobody is asked here, so nobody would mend the table: the consortium hears the code, the site the places.
+      if (!(error instanceof ConcordatError) || !error.code.startsWith('COHORT_')) throw error;
+      const reason = `${error.code}: this site's table cannot be used for the study`;
+      decide(store, known, { site, signingKey, frozen: null, decision: 'declined', reason, nowMs });
+      this.tell(known, 'declined by policy', reason);
+      throw error;
+    }
   }
 
   /** Decisions in the store that the coordinator may not have: each is sent once per connection. */

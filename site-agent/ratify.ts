@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
+import { ROSTER_FILE } from '../shared/bundle/bundle.js';
 import { canonicalJson } from '../shared/canonical-json.js';
 import type { Metrics } from '../shared/computations/validate/result.js';
 import { siteMetrics } from '../shared/computations/validate/site-metrics.js';
 import { frameOf } from '../shared/plan.js';
+import { parseSignedRoster, rosterHash } from '../shared/roster.js';
 import type { RatificationRequest } from '../shared/study-messages.js';
 import { readStudyDocument } from '../shared/study-signatures.js';
 import type { KnownStudy } from './site-records.js';
@@ -21,7 +23,7 @@ interface ResultFold {
 export function checkBundleForRatification(
   request: Pick<RatificationRequest, 'bundleDigest' | 'studyHash'>,
   files: ReadonlyMap<string, Uint8Array>,
-  known: Pick<KnownStudy, 'document' | 'ownValues' | 'studyHash'>,
+  known: Pick<KnownStudy, 'document' | 'ownValues' | 'studyHash' | 'rosterHash'>,
   site: string,
 ): string[] {
   const bundleBytes = files.get('bundle.json');
@@ -47,7 +49,10 @@ export function checkBundleForRatification(
     if (bytes === undefined || sha256(bytes) !== digest)
       problems.push(`${path} is missing or not what the bundle names`);
   }
-  return [...problems, ...foreignMetrics(result.validation?.folds ?? [], known, site)];
+  if (!carriesRoster(files.get(ROSTER_FILE), known.rosterHash))
+    problems.push('roster.json is not the roster that this site approved the study with');
+  const folds = result.validation?.folds ?? [];
+  return [...problems, ...foreignMetrics(folds, known, site), ...inventedMetrics(folds, known, site)];
 }
 
 /** Numbers this site sent that stand otherwise in the result, or not at all. */
@@ -70,6 +75,25 @@ function foreignMetrics(
     }
   }
   return problems;
+}
+
+/** Numbers shown for this site that it never sent. `leave-one-site-out` repeats those of its folds. */
+function inventedMetrics(folds: readonly ResultFold[], known: Pick<KnownStudy, 'ownValues'>, site: string): string[] {
+  const sent = new Set(known.ownValues.flatMap(({ values }) => Object.keys(values)));
+  return folds.flatMap(({ name, model, arm, sites }) => {
+    const group = name === 'leave-one-site-out' ? `without-${site}` : name;
+    if (sites[site] === undefined || sent.has(`site/${model}/${arm}/${group}/${site}`)) return [];
+    return [`the result shows numbers of this site for model ${model} (${arm}) in "${name}" that it never sent`];
+  });
+}
+
+function carriesRoster(bytes: Uint8Array | undefined, wanted: string): boolean {
+  if (bytes === undefined) return false;
+  try {
+    return rosterHash(parseSignedRoster(Buffer.from(bytes).toString('utf8')).roster) === wanted;
+  } catch {
+    return false;
+  }
 }
 
 function parse(bytes: Uint8Array): unknown {
