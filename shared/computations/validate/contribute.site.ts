@@ -153,10 +153,28 @@ function evaluatePart(
   const rows = scoredRows(spec, unit, group, part, view);
   const { minimumCount } = spec.frame;
   if (rows.outcome.type === 'survival')
-    return evaluateSurvival(rows, rows.outcome.time, rows.outcome.event, minimumCount);
+    return evaluateSurvival(
+      rows,
+      rows.outcome.time,
+      rows.outcome.event,
+      minimumCount,
+      absoluteRisk(spec, unit, group, part.fit, view),
+    );
   const threshold = broadcast.thresholds[thresholdKey(unit, part.fit.outer)];
   assert(threshold !== undefined, `no threshold for ${thresholdKey(unit, part.fit.outer)}`);
   return evaluateBinary(rows, rows.outcome.y, threshold, minimumCount);
+}
+
+/**
+ * The horizon and the baseline hazard up to it, for scores of this fit; null where the study declares no horizon. The inner
+ * fits behind out-of-fold scores have no baseline of their own.
+ */
+function absoluteRisk(spec: ValidateSpec, unit: Unit, group: Group, fit: Fit, view: SiteView) {
+  const { endpoint } = spec.frame;
+  if (endpoint.type !== 'survival' || endpoint.horizon === null) return null;
+  const summary = (view.results.get(unit.model) as ModelResult).summaries[fit.id];
+  const cumulativeHazard = group.rows === 'out-of-fold' ? null : (summary?.baseline?.hazardAtHorizon ?? null);
+  return { horizon: endpoint.horizon, cumulativeHazard };
 }
 
 /** The part's patients and their scores. Calibration cases of a site that did not train are never scored. */

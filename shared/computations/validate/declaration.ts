@@ -63,6 +63,12 @@ export const BINARY_METRICS = [
 ] as const;
 export const SURVIVAL_METRICS = ['n', 'events', 'cIndex', 'cIndexVariance'] as const;
 
+/** Rows of a site's metrics tensor in one study: with a declared horizon absolute risk is defined, and so is its Brier score. */
+export function siteMetricNames(frame: Frame): readonly string[] {
+  if (frame.endpoint.type === 'binary') return BINARY_METRICS;
+  return frame.endpoint.horizon === null ? SURVIVAL_METRICS : [...SURVIVAL_METRICS, 'brier'];
+}
+
 /** Entries of the sums over sites. The first five are PairSums. */
 export const PAIR_ENTRIES = ['concordant', 'pairs', 'sumAA', 'sumAU', 'sumUU', 'n', 'events', 'sites'] as const;
 export const CONFUSION_ENTRIES = ['tp', 'fp', 'tn', 'fn'] as const;
@@ -77,6 +83,7 @@ export const FLAG = {
   empty: 5,
   noCalibration: 6,
   noPairs: 7,
+  noBaseline: 8,
 } as const;
 
 /** Fewer patients of a class than this and discrimination is not estimable. */
@@ -235,10 +242,10 @@ function groupLeaves(spec: ValidateSpec, unit: Unit, group: Group): TensorSpec[]
         visibility: 'site',
         name: siteTensorName(unit, group, site),
         kind: `validate.metrics.${group.rows}`,
-        shape: [binary ? BINARY_METRICS.length : SURVIVAL_METRICS.length, 2],
+        shape: [siteMetricNames(spec.frame).length, 2],
         meaning: binary
           ? 'this site’s own n, events, AUC, calibration, Brier score, sensitivity and specificity of the model'
-          : 'this site’s own n, events and C-index of the model',
+          : 'this site’s own n, events, C-index and, with a horizon, Brier score of the model',
       });
   if (!sendsSums(spec, group)) return leaves;
   const shared = base(

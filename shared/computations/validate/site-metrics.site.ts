@@ -2,6 +2,7 @@ import { aucPairSums, delong } from '../../metrics/auc.js';
 import { brierSum, calibrate } from '../../metrics/calibration.js';
 import { concordancePairSums } from '../../metrics/concordance.js';
 import { addPairSums, concordanceOf, NO_PAIRS, type PairSums } from '../../metrics/pairs.js';
+import { survivalBrier } from '../../metrics/survival-brier.js';
 import { type Confusion, confusionAt } from '../../metrics/threshold.js';
 import { probabilitiesOf } from '../score.site.js';
 import { BINARY_METRICS, CLASS_MINIMUM, FLAG, SURVIVAL_METRICS } from './declaration.js';
@@ -90,10 +91,11 @@ export function evaluateSurvival(
   time: Float64Array,
   event: Uint8Array,
   minimumCount: number,
+  absolute: { readonly horizon: number; readonly cumulativeHazard: number | null } | null = null,
 ): SiteEvaluation {
   const n = event.length;
   const events = event.reduce((sum, value) => sum + value, 0);
-  const tensor = new MetricsTensor(SURVIVAL_METRICS);
+  const tensor = new MetricsTensor(absolute === null ? SURVIVAL_METRICS : [...SURVIVAL_METRICS, 'brier']);
   const small = (count: number) => count > 0 && count < minimumCount;
   const countFlag = small(n) || small(events) || small(n - events) ? FLAG.suppressed : FLAG.ok;
   tensor.set('n', n, small(n) ? FLAG.suppressed : FLAG.ok);
@@ -106,6 +108,13 @@ export function evaluateSurvival(
   const { flag, sums, value, variance } = discrimination(rows, events, CLASS_MINIMUM, small(n), pairs);
   tensor.set('cIndex', value, flag);
   tensor.set('cIndexVariance', variance, flag);
+  if (absolute !== null) {
+    const { horizon, cumulativeHazard } = absolute;
+    const survival = rows.score.map((score) => Math.exp(-(cumulativeHazard ?? 0) * Math.exp(score)));
+    const brier = cumulativeHazard === null ? null : survivalBrier(time, event, survival, horizon);
+    if (countFlag !== FLAG.ok) tensor.set('brier', 0, countFlag);
+    else tensor.set('brier', brier ?? 0, brier === null ? FLAG.noBaseline : FLAG.ok);
+  }
   const none = { tp: 0, fp: 0, tn: 0, fn: 0 };
   return {
     metrics: tensor.values,

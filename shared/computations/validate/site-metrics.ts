@@ -1,6 +1,6 @@
 import { type Estimate, waldInterval, wilsonInterval } from '../../metrics/intervals.js';
 import type { Frame } from '../frame.js';
-import { BINARY_METRICS, CLASS_MINIMUM, FLAG, SURVIVAL_METRICS } from './declaration.js';
+import { CLASS_MINIMUM, FLAG, siteMetricNames } from './declaration.js';
 import type { Metric, Metrics } from './result.js';
 
 export const REASON: Readonly<Record<number, string>> = {
@@ -9,6 +9,7 @@ export const REASON: Readonly<Record<number, string>> = {
   [FLAG.perfect]: 'not estimable: 0 or 1, so it has no standard error; listed, not averaged',
   [FLAG.empty]: 'no patient to evaluate',
   [FLAG.noCalibration]: 'does not exist: the scores are constant or separate the classes',
+  [FLAG.noBaseline]: 'absolute risk is not defined: nobody is followed to the horizon, or the fit has no baseline',
   [FLAG.noPairs]: 'not estimable: no two patients can be ordered',
 };
 
@@ -23,7 +24,7 @@ export interface Note {
  * own numbers before it ratifies.
  */
 export function siteMetrics(frame: Frame, tensor: Float64Array | undefined, path: string, notes: Note[]): Metrics {
-  const names: readonly string[] = frame.endpoint.type === 'binary' ? BINARY_METRICS : SURVIVAL_METRICS;
+  const names = siteMetricNames(frame);
   const read = (name: string) => {
     const at = names.indexOf(name);
     return { value: tensor?.[2 * at] ?? 0, flag: tensor?.[2 * at + 1] ?? FLAG.absent };
@@ -42,6 +43,7 @@ export function siteMetrics(frame: Frame, tensor: Float64Array | undefined, path
   set('events', (value) => ({ value }));
   if (frame.endpoint.type === 'survival') {
     set('cIndex', (value) => waldInterval(value, Math.sqrt(read('cIndexVariance').value), 0, 1));
+    if (frame.endpoint.horizon !== null) set('brier', (value) => ({ value }));
     return metrics;
   }
   set('auc', (value) => waldInterval(value, Math.sqrt(read('aucVariance').value), 0, 1));
