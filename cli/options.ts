@@ -7,6 +7,12 @@ export function parsePort(text: string): number {
   return port;
 }
 
+export function parseSeed(text: string): number {
+  const seed = Number(text);
+  if (!Number.isSafeInteger(seed) || seed < 0) throw new InvalidArgumentError('a seed is a whole number from 0.');
+  return seed;
+}
+
 /** `a,b` or repeated options -> names. */
 export function parseNames(text: string): string[] {
   return text

@@ -119,6 +119,8 @@ export function registerModel(program: Command): void {
 async function listed(options: RegistryOptions) {
   if (options.dir !== undefined) {
     const { readRegistry } = await import('../../coordinator/registry.js');
+    const { requireCoordinatorFolder } = await import('../run-coordinator.js');
+    requireCoordinatorFolder(options.dir);
     return readRegistry(options.dir);
   }
   return asSite(options, (link) => link.listBundles());
