@@ -28,6 +28,8 @@ describe('a study that ends early', () => {
 
   it('is declined as soon as one site’s policy declines it, and every site is told', async () => {
     const plain = smallStudy('without-masks', { privacy: { secureAggregation: false } });
+    // A site that comes after the end never heard of the study, and there is nothing to tell it.
+    for (const site of FOUR_SITES) await federation.line(federation.site(site), /^connected/);
     const hash = await federation.propose(plain);
     await federation.line(federation.coordinator, / declined: cedar declined: .*without secure aggregation/);
     for (const site of FOUR_SITES)
