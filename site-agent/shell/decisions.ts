@@ -1,0 +1,76 @@
+import { ConcordatError } from '../../shared/errors.js';
+import { rosterHash } from '../../shared/roster.js';
+import { studySites } from '../../shared/study.js';
+import type { StudyProposed } from '../../shared/study-messages.js';
+import { readStudyDocument } from '../../shared/study-signatures.js';
+import type { KnownStudy } from '../site-records.js';
+import type { AgentContext } from './agent-context.js';
+import { decide, decisionGrounds } from './decide.js';
+import type { TrustedChain } from './trusted-chain.js';
+
+/** Proposals that arrive and decisions that go out. A person decides through `site approve`, which writes to the store. */
+export class Decisions {
+  private readonly sent = new Set<string>();
+
+  constructor(
+    private readonly context: AgentContext,
+    private readonly chain: TrustedChain,
+  ) {}
+
+  onConnected(): void {
+    this.sent.clear();
+  }
+
+  async onProposed(message: StudyProposed): Promise<void> {
+    let known = this.context.log.study(message.studyHash);
+    if (known === undefined) {
+      const document = await this.context.fetch(message.documentBlob);
+      const study = readStudyDocument(document, message.studyHash);
+      if (!studySites(study).includes(this.context.config.site)) return;
+      const roster = this.chain.version(message.rosterVersion);
+      this.chain.checkMembers(study, roster);
+      this.context.append(message.studyHash, {
+        type: 'proposed',
+        rosterVersion: message.rosterVersion,
+        rosterHash: rosterHash(roster),
+        document,
+        atMs: this.context.config.nowMs(),
+      });
+      known = this.context.log.study(message.studyHash)!;
+      this.context.tell(known, 'proposed', `decide with: concordat site approve ${message.studyHash.slice(0, 12)}`);
+    }
+    if (known.approval === null && this.context.config.policy.automaticApproval) this.approveByPolicy(known);
+    this.send();
+  }
+
+  private approveByPolicy(known: KnownStudy): void {
+    const { site, folder, policy, signingKey, store } = this.context.config;
+    const study = readStudyDocument(known.document, known.studyHash);
+    const nowMs = this.context.config.nowMs();
+    try {
+      const grounds = decisionGrounds(store, known, { site, folder, policy }, this.context.config.leavesOfStudy(study));
+      const allowed = grounds.reasons.length === 0;
+      const reason = allowed ? '' : grounds.reasons.join('; ');
+      const decision = allowed ? ('approved' as const) : ('declined' as const);
+      decide(store, known, { site, signingKey, frozen: grounds.frozen, decision, reason, nowMs });
+      this.context.tell(known, `${decision} by policy`, reason);
+    } catch (error) {
+      // Nobody is asked here, so nobody would mend the table: the consortium hears the code, the site the places.
+      if (!(error instanceof ConcordatError) || !error.code.startsWith('COHORT_')) throw error;
+      const reason = `${error.code}: this site's table cannot be used for the study`;
+      decide(store, known, { site, signingKey, frozen: null, decision: 'declined', reason, nowMs });
+      this.context.tell(known, 'declined by policy', reason);
+      throw error;
+    }
+  }
+
+  /** Decisions in the store that the coordinator may not have: each is sent once per connection. */
+  send(): void {
+    if (!this.context.config.link.connected) return;
+    for (const { studyHash, approval, closed } of this.context.log.all()) {
+      if (approval === null || closed !== null || this.sent.has(studyHash)) continue;
+      this.sent.add(studyHash);
+      this.context.send({ type: 'approval', approval });
+    }
+  }
+}

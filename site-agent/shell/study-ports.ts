@@ -1,0 +1,100 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { EMPTY_GUARD, type GuardState } from '../../shared/guard-decision.js';
+import type { Study } from '../../shared/study.js';
+import { checkRelease, type LedgerEntry, ledgerEntry } from '../egress.js';
+import { encodeSiteRecord, type KnownStudy } from '../site-records.js';
+import type { AgentContext } from './agent-context.js';
+import type { SiteStudyPorts } from './site-study.js';
+
+/** Joins running studies to the site's store and connection. The ledger and the guard are one for all studies. */
+export class StudyPorts {
+  private lastLedger: LedgerEntry | null;
+  private readonly guards = new Map<string, GuardState>();
+
+  constructor(private readonly context: AgentContext) {
+    const ledger = context.config.store.ledger();
+    this.lastLedger = ledger.length === 0 ? null : (JSON.parse(ledger.at(-1)!) as LedgerEntry);
+  }
+
+  of(known: KnownStudy, study: Study, patients: number, stopped: (error: unknown) => void): SiteStudyPorts {
+    const { config } = this.context;
+    const { store } = config;
+    const { studyHash } = known;
+    const joined = known.participant.findLast((record) => record.type === 'joined');
+    let attempt = joined?.attempt ?? 0;
+    const guardKey = `guard ${createHash('sha256').update(known.cohort!.cases.join('\n')).digest('hex')}`;
+    return {
+      appendRecords: (records, guard) => {
+        // First the guard: after a crash between the two it knows a set too many, never one too few.
+        if (guard !== null) {
+          store.setSetting(guardKey, JSON.stringify(guard));
+          this.guards.set(guardKey, guard);
+        }
+        store.append(records.map((record) => encodeSiteRecord(studyHash, { type: 'participant', record })));
+      },
+      readRecords: () => ({ records: this.context.log.study(studyHash)!.participant }),
+      readGuard: () => {
+        const known = this.guards.get(guardKey);
+        if (known !== undefined) return known;
+        const stored = store.getSetting(guardKey);
+        const guard = stored === null ? EMPTY_GUARD : (JSON.parse(stored) as GuardState);
+        this.guards.set(guardKey, guard);
+        return guard;
+      },
+      stopped,
+      putSecret: (name, secret) => store.putSecret(studyHash, name, secret),
+      getSecret: (name) => store.getSecret(studyHash, name),
+      secretNames: () => store.secretNames(studyHash),
+      eraseSecretsExcept: (names) => store.eraseSecretsExcept(studyHash, names),
+      putBlob: (bytes) => store.putBlob(bytes),
+      getBlob: (hash) => store.getBlob(hash),
+      hasBlob: (hash) => store.blobSize(hash) !== null,
+      deleteBlob: (hash) => store.deleteBlob(hash),
+      fetchBlob: (hash) => this.context.fetch(hash),
+      uploadBlob: async (hash) => void (await config.link.upload(store.getBlob(hash))),
+      send: (message) => this.context.send(message),
+      checkRelease: (leaves, contribution) =>
+        checkRelease(leaves, contribution, {
+          site: config.site,
+          policy: config.policy,
+          showAggregate: study.privacy.showAggregate,
+          patients,
+          minimumCohort: study.privacy.minimumCohort,
+        }),
+      recordEgress: (released) => {
+        const time = new Date(config.nowMs()).toISOString();
+        const masked = study.privacy.secureAggregation;
+        const entry = ledgerEntry(this.lastLedger, {
+          time,
+          study: studyHash,
+          attempt,
+          masked,
+          ...released,
+        });
+        store.appendLedger(JSON.stringify(entry));
+        this.lastLedger = entry;
+      },
+      keepOwnValues: (computation, iteration, values) =>
+        this.context.append(studyHash, {
+          type: 'ownValues',
+          computation,
+          iteration,
+          values: Object.fromEntries(values),
+        }),
+      report: (report) => {
+        if (report.kind === 'problem') config.progress(report);
+        if (report.kind !== 'joined' && report.kind !== 'uploaded') return;
+        attempt = report.attempt;
+        config.progress({
+          kind: 'round',
+          studyHash,
+          what: report.kind,
+          round: report.round,
+          computation: report.computation,
+        });
+      },
+      nowMs: config.nowMs,
+      random: () => new Uint8Array(randomBytes(32)),
+    };
+  }
+}
