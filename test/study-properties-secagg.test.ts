@@ -14,15 +14,14 @@ import {
 } from '../shared/fixed-point.js';
 import { planStudy } from '../shared/plan.js';
 import { declarationHash } from '../shared/secagg/context.js';
-import { acceptOffer, offerContext } from '../shared/secagg/pre-keys.site.js';
 import { studySites } from '../shared/study.js';
 import { cohortsFromTable } from '../site-agent/cohort.site.js';
 import { PLAIN_MAPPING } from '../site-agent/cohort-config.js';
 import { parseTable } from '../site-agent/cohort-table.site.js';
 import { SITE_COMPUTATIONS } from '../site-agent/computations.js';
 import { contributionOf, siteView } from '../site-agent/site-run.site.js';
-import { type Attempt, inputOf, offerFor, preKeyOf, unmaskedSum } from './secagg/kit.js';
-import { makeTerms, type SimRound, simKeys } from './sim/world.js';
+import { type Attempt, inputOf, openAttemptOf, unmaskedSum } from './secagg/kit.js';
+import { makeTerms, type SimRound } from './sim/world.js';
 import { cohortRows, csvOf, FEATURES, simulated, studyOf } from './study-properties-table.js';
 
 /**
@@ -59,28 +58,7 @@ function attemptOf(request: RoundRequest, words: ReadonlyMap<string, readonly Bi
     bytes: contributionBytes(request.leaves),
     words,
   };
-  const slot = request.round;
-  const made = new Map(sites.map((site) => [site, preKeyOf(terms, site, slot)]));
-  const preKeys = sites.map((site) => made.get(site)!.preKey);
-  const offers = new Map(sites.map((site) => [site, offerFor(terms, round, preKeys, slot, site)]));
-  const accepted = new Map(
-    sites.map((site) => {
-      const own = { site, preKey: made.get(site)!.preKey, boxKey: simKeys(site).boxKey };
-      return [site, acceptOffer(terms, offers.get(site)!, own)];
-    }),
-  );
-  return {
-    terms,
-    sites,
-    round,
-    slot,
-    context: offerContext(offers.get(sites[0]!)!),
-    preKeyDigest: accepted.get(sites[0]!)!.preKeyDigest,
-    preKeys,
-    slotSecrets: new Map(sites.map((site) => [site, made.get(site)!.slotSecret])),
-    held: new Map(sites.map((site) => [site, accepted.get(site)!.held])),
-    offers,
-  };
+  return openAttemptOf(terms, round, request.round);
 }
 
 describe('same holders', () => {

@@ -45,8 +45,12 @@ export function preKeyOf(terms: RoundTerms, site: string, slot: number, label = 
 
 export function openAttempt(count: number, options: Parameters<typeof makeTerms>[1] = {}, slot = 1, seed = 1): Attempt {
   const terms = makeTerms(siteNames(count), options, seed);
+  return openAttemptOf(terms, makeStudy(terms, 2, seed).rounds[1]!, slot);
+}
+
+/** Opens one attempt of that round as coordinator and sites do: pre-keys, offers, acceptance. */
+export function openAttemptOf(terms: RoundTerms, round: SimRound, slot: number): Attempt {
   const sites = rosterSites(terms);
-  const round = makeStudy(terms, 2, seed).rounds[1]!;
   const made = new Map(sites.map((site) => [site, preKeyOf(terms, site, slot)]));
   const preKeys = sites.map((site) => made.get(site)!.preKey);
   const offers = new Map(sites.map((site) => [site, offerFor(terms, round, preKeys, slot, site)]));

@@ -1,0 +1,95 @@
+import { closeSync, openSync } from 'node:fs';
+import Database from 'libsql';
+import { ConcordatError } from './errors.js';
+import type { EventStore, NewRecord, StoredRecord } from './stores.js';
+
+/** What libsql gives for a BLOB. */
+export type SqliteBytes = ArrayBuffer | Uint8Array;
+
+/**
+ * Opens (or makes, readable by its owner only, in a folder that is there) an SQLite file with write-ahead log and synchronous FULL, so that a write
+ * that returned survives a crash. `format` is the version of the tables: another one is refused, never guessed.
+ * `erasing`: deleted content is overwritten with zeros.
+ *
+ * @throws ConcordatError STORE_UNWRITABLE, STORE_VERSION or STORE_DAMAGED.
+ */
+export function openSqlite(
+  file: string,
+  options: { readonly format: number; readonly tables: string; readonly erasing?: boolean },
+): Database.Database {
+  return guardedStore(file, () => {
+    closeSync(openSync(file, 'a', 0o600));
+    const db = new Database(file);
+    db.pragma('busy_timeout = 10000');
+    const found = db.prepare('PRAGMA user_version').get() as { user_version: number };
+    if (found.user_version !== 0 && found.user_version !== options.format)
+      throw new ConcordatError(
+        'STORE_VERSION',
+        `${file} has format ${found.user_version}, this program writes ${options.format}`,
+      );
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = FULL');
+    if (options.erasing === true) db.pragma('secure_delete = ON');
+    db.exec(options.tables);
+    db.exec(`PRAGMA user_version = ${options.format}`);
+    return db;
+  });
+}
+
+/** SQLite's and the file system's complaints about `place` as errors of the table. */
+export function guardedStore<T>(place: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof ConcordatError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    const damaged = /malformed|not a database|corrupt/i.test(reason);
+    const code = damaged ? 'STORE_DAMAGED' : 'STORE_UNWRITABLE';
+    throw new ConcordatError(code, `the store ${place} failed: ${reason}`, { cause: error });
+  }
+}
+
+/** SQL of an append-only log in the table `name`. */
+export function logTable(name: 'events' | 'records'): string {
+  return `CREATE TABLE IF NOT EXISTS ${name} (
+       sequence INTEGER PRIMARY KEY, study TEXT NOT NULL, type TEXT NOT NULL, payload BLOB NOT NULL) STRICT;
+     CREATE INDEX IF NOT EXISTS ${name}_by_study ON ${name} (study, sequence);`;
+}
+
+/** The log in that table; `place` is what an error names. */
+export function sqliteLog(
+  db: Database.Database,
+  name: 'events' | 'records',
+  place: string,
+): Pick<EventStore, 'append' | 'replay'> {
+  const insert = db.prepare(`INSERT INTO ${name} (sequence, study, type, payload) VALUES (?, ?, ?, ?)`);
+  const last = db.prepare(`SELECT coalesce(max(sequence), 0) AS sequence FROM ${name}`);
+  const page = db.prepare(`SELECT * FROM ${name} WHERE sequence > ? ORDER BY sequence LIMIT 500`);
+  const pageOfStudy = db.prepare(`SELECT * FROM ${name} WHERE sequence > ? AND study = ? ORDER BY sequence LIMIT 500`);
+  const rowsAfter = (after: number, study: string | undefined) =>
+    guardedStore(place, () => (study === undefined ? page.all(after) : pageOfStudy.all(after, study))) as (Omit<
+      StoredRecord,
+      'payload'
+    > & { readonly payload: SqliteBytes })[];
+  return {
+    append: (records: readonly NewRecord[]) =>
+      guardedStore(place, () => {
+        let sequence = 0;
+        db.transaction(() => {
+          sequence = (last.get() as { sequence: number }).sequence;
+          for (const { study, type, payload } of records) insert.run(++sequence, study, type, Buffer.from(payload));
+        }).immediate();
+        return sequence;
+      }),
+    // Read page by page, so that a long log is never held in memory and appends may happen meanwhile.
+    *replay({ study, after = 0 } = {}): Iterable<StoredRecord> {
+      for (let from = after; ; ) {
+        const rows = rowsAfter(from, study);
+        for (const row of rows)
+          yield { sequence: row.sequence, study: row.study, type: row.type, payload: new Uint8Array(row.payload) };
+        if (rows.length === 0) return;
+        from = rows.at(-1)!.sequence;
+      }
+    },
+  };
+}
