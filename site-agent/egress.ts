@@ -13,7 +13,7 @@ export interface ReleaseContext {
   readonly site: string;
   readonly policy: Policy;
   readonly showAggregate: readonly string[];
-  /** Usable cases of this site in the study. */
+  /** Usable cases of this site in the study; 0 where it sits out. */
   readonly patients: number;
   /** The study's own minimum; the larger of it and the policy's counts. */
   readonly minimumCohort: number;
@@ -22,14 +22,16 @@ export interface ReleaseContext {
 /**
  * Passes a contribution or refuses it whole, naming every fault: a tensor that was not declared, another length, a value
  * that is not finite or beyond its bound, non-zero values where the site is no contributor, visibility that the policy
- * does not allow, a cohort below the minimum. Names tensors and counts only, never a value.
+ * does not allow, a cohort below the minimum that does not sit out whole. Names tensors and counts only, never a value.
  *
  * @throws ConcordatError with the code of the first fault and a problem for each.
  */
 export function checkRelease(leaves: readonly TensorSpec[], contribution: Contribution, context: ReleaseContext): void {
   const faults: { code: ConcordatError['code']; message: string }[] = [];
   const minimum = Math.max(context.minimumCohort, context.policy.minimumCohort);
-  if (context.patients < minimum)
+  // A site that sits out has no case in any sum. It says so, and sends zeros.
+  const sitsOut = context.patients === 0;
+  if (context.patients < minimum && !sitsOut)
     faults.push({
       code: 'POLICY_COHORT_TOO_SMALL',
       message: `this site has fewer usable cases than the minimum cohort of ${minimum}`,
@@ -46,6 +48,11 @@ export function checkRelease(leaves: readonly TensorSpec[], contribution: Contri
     if (refused !== null && values?.some((value) => value !== 0) === true)
       faults.push({ code: 'POLICY_VISIBILITY_REFUSED', message: refused });
     if (values === undefined) continue;
+    if (sitsOut && !leaf.kind.startsWith('describe.') && values.some((value) => value !== 0))
+      faults.push({
+        code: 'POLICY_COHORT_TOO_SMALL',
+        message: `this site sits out, but tensor "${leaf.name}" would not be zero`,
+      });
     const fault = tensorFault(leaf, values, context.site);
     if (fault !== null) faults.push(fault);
   }

@@ -169,7 +169,7 @@ async function approve(
   options: SiteOptions & { readonly yes?: boolean; readonly dryRun?: boolean },
   out: Output,
 ): Promise<void> {
-  const { decide, decisionGrounds } = await import('../../site-agent/shell/decide.js');
+  const { decide, decisionGrounds, requireUndecided } = await import('../../site-agent/shell/decide.js');
   const { readSiteKeys } = await import('../../site-agent/keys.js');
   const { leavesByComputation } = await import('../../site-agent/preview.js');
   const { sitePolicy } = await import('../run-site.js');
@@ -178,6 +178,7 @@ async function approve(
   const { site, signingKey } = readSiteKeys(options.dir);
   await withStore(options.dir, async (store) => {
     const known = findStudy(store, digits, await studiesOf(store));
+    if (options.dryRun !== true) requireUndecided(known);
     const study = readStudyDocument(known.document, known.studyHash);
     const place = { site, folder: options.dir, policy: sitePolicy(options.dir) };
     const grounds = decisionGrounds(store, known, place, leavesByComputation(planStudy(study)));

@@ -24,6 +24,8 @@ export interface DecisionGrounds {
   readonly frozen: FrozenCohort;
   /** Reasons of this site's policy against the study; none = allowed. */
   readonly reasons: readonly string[];
+  /** Fewer usable cases than the study's minimum cohort: none of them enters any sum, and the site is named. */
+  readonly sitsOut: boolean;
 }
 
 const CASE_SECRET = 'cases';
@@ -51,17 +53,28 @@ export function decisionGrounds(
   const frozen = freezeCohort(cohort.cohort, caseSecret(store));
   const policy = evaluateStudy(place.policy, study, leaves, place.site);
   const reasons = policy.allowed ? [] : [...policy.reasons];
-  const minimum = Math.max(study.privacy.minimumCohort, place.policy.minimumCohort);
-  if (cohort.cohort.n < minimum) reasons.push(`this site has fewer usable cases than the minimum cohort of ${minimum}`);
+  // Below the study's own minimum the site sits out, which every site may; the policy's larger one the study does not keep.
+  const { minimumCohort } = place.policy;
+  const sitsOut = cohort.cohort.n === 0 && minimumCohort <= study.privacy.minimumCohort;
+  if (cohort.cohort.n < minimumCohort && !sitsOut)
+    reasons.push(`this site has fewer usable cases than its policy's minimum cohort of ${minimumCohort}`);
   const earlier = knownStudies(store)
     .filter((other) => other.studyHash !== known.studyHash && other.cohort !== null)
     .map((other) => ({ study: other.studyHash.slice(0, 12), cases: other.cohort!.cases }));
   const overlap = overlapDecision(earlier, { study: known.studyHash, cases: frozen.cases }, place.policy.minimumCases);
   if (!overlap.ok) reasons.push(overlap.message);
-  return { study, cohort, frozen, reasons };
+  return { study, cohort, frozen, reasons, sitsOut: cohort.cohort.n === 0 };
 }
 
-/** Signs the decision and writes it durably; the running agent sends it. Throws SITE_ALREADY_DECIDED. */
+/** Throws SITE_ALREADY_DECIDED, or STUDY_WRONG_PHASE where the study has ended, so that no decision on it means anything. */
+export function requireUndecided(known: Pick<KnownStudy, 'approval' | 'closed'>): void {
+  if (known.approval !== null)
+    throw new ConcordatError('SITE_ALREADY_DECIDED', `this site has already ${known.approval.decision} the study`);
+  if (known.closed !== null)
+    throw new ConcordatError('STUDY_WRONG_PHASE', `the study is ${known.closed.phase}: ${known.closed.reason}`);
+}
+
+/** Signs the decision and writes it durably; the running agent sends it. Throws SITE_ALREADY_DECIDED, STUDY_WRONG_PHASE. */
 export function decide(
   store: SiteStore,
   known: KnownStudy,
@@ -74,8 +87,7 @@ export function decide(
     readonly nowMs: number;
   },
 ): Approval {
-  if (known.approval !== null)
-    throw new ConcordatError('SITE_ALREADY_DECIDED', `this site has already ${known.approval.decision} the study`);
+  requireUndecided(known);
   const boxKey = new Secret(randomBytes(32));
   const approved = decision.decision === 'approved';
   if (approved) store.putSecret(boxKeyOwner(known.studyHash), 'box', boxKey);
@@ -121,7 +133,11 @@ export function guardRulesOf(study: Study, policy: Policy, site: string, load: C
     minSites: Math.max(study.privacy.minSites, policy.minSites),
     showAggregate: study.privacy.showAggregate,
     minimumCohort: Math.max(study.privacy.minimumCohort, policy.minimumCohort),
-    own: ownCohort(site, guardScheme(study), Math.max(1, study.validation.folds), cohort.cellOf, cohort.train),
+    // A site that sits out has no patients whom a sum could show.
+    own:
+      cohort.n === 0
+        ? null
+        : ownCohort(site, guardScheme(study), Math.max(1, study.validation.folds), cohort.cellOf, cohort.train),
   };
 }
 

@@ -350,6 +350,7 @@ test('a reason longer than a message may carry is cut, so that it ends no connec
     rosterVersion: 1,
     rosterHash: 'a'.repeat(64),
     approval: null,
+    closed: null,
   } as unknown as KnownStudy;
   const reason = 'a reason of this site; '.repeat(400);
   const signingKey = keyOf('birch');

@@ -60,6 +60,7 @@ export class ComposedSite {
   beforeDownload: (hash: string) => void = () => undefined;
   beforeSend: (message: FromSite) => FromSite | null = (message) => message;
   withholdUploads = false;
+  policy = OPEN_POLICY;
   private queue: Promise<void> = Promise.resolve();
 
   constructor(
@@ -86,7 +87,7 @@ export class ComposedSite {
       folder: this.folder,
       signingKey: keyOf(this.name),
       consortiumPublicKey: CONSORTIUM_KEY,
-      policy: parsePolicy(OPEN_POLICY, 'policy.yaml'),
+      policy: parsePolicy(this.policy, 'policy.yaml'),
       store: this.store,
       link: {
         get connected() {
