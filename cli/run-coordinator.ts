@@ -29,7 +29,13 @@ export interface CoordinatorProcess {
 /** Composes stores, roster, service and server of one coordinator folder, and opens its port. */
 export async function runCoordinator(
   folder: string,
-  options: { readonly host: string; readonly port: number; readonly progress: ServicePorts['progress'] },
+  options: {
+    readonly host: string;
+    readonly port: number;
+    readonly progress: ServicePorts['progress'];
+    /** Told of every upload that is durable. */
+    readonly stored?: (site: string, sizeBytes: number) => void;
+  },
 ): Promise<CoordinatorProcess> {
   pinnedConsortiumKey(folder);
   const lock = lockFolder(folder);
@@ -81,7 +87,7 @@ export async function runCoordinator(
     blobs,
     mayUpload: (site, hash, size) => service.mayUpload(site, hash, size),
     mayDownload: (site, hash) => service.mayDownload(site, hash),
-    onBlobStored: () => undefined,
+    onBlobStored: (site, _hash, size) => options.stored?.(site, size),
     listBundles: () => readRegistry(folder),
     getBundle: (query) => {
       const found = registryEntry(folder, query, blobs);

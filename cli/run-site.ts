@@ -14,6 +14,8 @@ import { lockFolder } from './lock.js';
 import { PROGRAM_VERSION } from './version.js';
 
 export interface SiteProcess {
+  /** Lines of the egress ledger. */
+  ledger(): readonly string[];
   close(): Promise<void>;
 }
 
@@ -78,6 +80,7 @@ export async function runSite(
     },
   });
   return {
+    ledger: () => store.ledger(),
     close: async () => {
       agent.stop();
       await link?.close();

@@ -4,10 +4,14 @@ import { loadSync } from '@grpc/proto-loader';
 import { LOADER_OPTIONS, PROTO_FILES } from '../shared/wire/loader-options.js';
 import { CODE_METADATA, statusOf } from '../shared/wire/status.js';
 
-/** The services of protos/, read from the files beside this program. */
-export function loadServices() {
+/** What protos/ defines, read from the files beside this program. */
+export function loadPackage() {
   const includeDirs = [fileURLToPath(new URL('../protos', import.meta.url))];
-  const loaded = loadSync([...PROTO_FILES], { ...LOADER_OPTIONS, includeDirs });
+  return loadSync([...PROTO_FILES], { ...LOADER_OPTIONS, includeDirs });
+}
+
+export function loadServices() {
+  const loaded = loadPackage();
   const service = (name: string) => loaded[name] as grpc.ServiceDefinition;
   return {
     enrollment: service('concordat.v1.Enrollment'),

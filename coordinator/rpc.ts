@@ -6,7 +6,9 @@ import { LIMITS } from '../shared/limits.js';
 import type { Roster } from '../shared/roster.js';
 import type { CoordinatorHandlers, CoordinatorLink } from '../shared/transport.js';
 import { bundleDetail, bundleList, bundleQuery, enrollRequest, enrollResponse } from '../shared/wire/codecs.js';
+import { TIME_METADATA } from '../shared/wire/status.js';
 import { Access } from './rpc-access.js';
+import { addReflection } from './rpc-reflection.js';
 import { loadServices, unary } from './rpc-services.js';
 import { ControlStreams } from './rpc-stream.js';
 import { transferService } from './rpc-transfer.js';
@@ -88,7 +90,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       return bundleDetail.encode(found);
     }),
   });
-  server.addService(services.health, healthService());
+  server.addService(services.health, healthService(nowMs));
+  addReflection(server, access);
 
   const key = { private_key: Buffer.from(identity.privateKeyPem), cert_chain: Buffer.from(identity.certificatePem) };
   const credentials = grpc.ServerCredentials.createSsl(Buffer.from(identity.authorityPem), [key], true);
@@ -167,10 +170,16 @@ function bind(server: grpc.Server, options: ServerOptions, credentials: grpc.Ser
   });
 }
 
-/** grpc.health.v1: open to everyone, for load balancers and monitors; it says nothing but that the process serves. */
-function healthService(): grpc.UntypedServiceImplementation {
+/**
+ * grpc.health.v1: open to everyone, for load balancers and monitors; it says that the process serves, and its clock, by
+ * which `site doctor` finds a clock that is wrong.
+ */
+function healthService(nowMs: () => number): grpc.UntypedServiceImplementation {
   return {
     check: unary((call) => {
+      const metadata = new grpc.Metadata();
+      metadata.set(TIME_METADATA, String(nowMs()));
+      call.sendMetadata(metadata);
       const asked = (call.request as { service?: string }).service ?? '';
       return { status: asked === '' || asked.startsWith('concordat.v1.') ? 'SERVING' : 'SERVICE_UNKNOWN' };
     }),

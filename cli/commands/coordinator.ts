@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { ServicePorts } from '../../coordinator/service.js';
 import { output } from '../console.js';
 import { readConsortiumPublicKey } from '../consortium-keys.js';
+import { type ObservationOptions, startObserver, withObservation } from '../observe/observe.js';
 import { parsePort } from '../options.js';
 
 export function registerCoordinator(program: Command): void {
@@ -44,29 +45,58 @@ export function registerCoordinator(program: Command): void {
       );
     });
 
-  coordinator
-    .command('start')
+  withObservation(coordinator.command('start'))
     .description('open the port and run all studies; goes on where it stopped')
     .requiredOption('--dir <folder>', 'folder of the coordinator')
     .option('--host <address>', 'address to listen on', '0.0.0.0')
     .option('--port <number>', 'port to listen on', parsePort, 7443)
-    .action(async (options: { dir: string; host: string; port: number }, command: Command) => {
+    .action(async (options: StartOptions, command: Command) => {
       const { runCoordinator, requireCoordinatorFolder } = await import('../run-coordinator.js');
       requireCoordinatorFolder(options.dir);
       const out = output(command.optsWithGlobals()['json'] === true);
+      const { coordinatorRecord } = await import('../observe/log-records.js');
+      const metrics =
+        options.metrics === undefined
+          ? null
+          : (await import('../observe/metrics.js')).coordinatorMetrics(options.dir, Date.now);
+      const observer = await startObserver(options, {
+        role: 'coordinator',
+        name: 'coordinator',
+        text: progressLine(out.progress),
+        record: coordinatorRecord,
+        metrics,
+        tracing: async (processor) => (await import('../observe/tracing.js')).coordinatorTracing(processor),
+        say: out.progress,
+      });
       const started = await runCoordinator(options.dir, {
         host: options.host,
         port: options.port,
-        progress: progressLine(out.progress),
+        progress: observer.observe,
+        ...(metrics === null ? {} : { stored: metrics.stored }),
+      }).catch(async (error: unknown) => {
+        await observer.close();
+        throw error;
       });
       writeFileSync(
         path.join(options.dir, 'address.json'),
         `${JSON.stringify({ port: started.port, pid: process.pid })}\n`,
       );
-      out.progress(`coordinator listening on ${options.host}:${started.port}`);
+      const { port } = started;
+      observer.note(`coordinator listening on ${options.host}:${port}`, {
+        level: 'info',
+        event: 'coordinator.listening',
+        fields: { host: options.host, port },
+      });
       await untilSignal();
       await started.close();
+      await observer.close();
     });
+}
+
+interface StartOptions extends ObservationOptions {
+  readonly dir: string;
+  readonly host: string;
+  readonly port: number;
 }
 
 /** One calm line for each thing that an operator would want to know. */

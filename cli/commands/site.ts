@@ -13,6 +13,7 @@ import type { AgentProgress } from '../../site-agent/agent.js';
 import type { KnownStudy } from '../../site-agent/site-records.js';
 import { type Output, output } from '../console.js';
 import { table } from '../format.js';
+import { type ObservationOptions, startObserver, withObservation } from '../observe/observe.js';
 import { untilSignal } from './coordinator.js';
 
 interface SiteOptions {
@@ -61,19 +62,39 @@ export function registerSite(program: Command): void {
       );
     });
 
-  withFolder(site.command('start'))
+  withObservation(withFolder(site.command('start')))
     .description('connect and take part in approved studies; only ever dials out')
     .option('--restored', 'the folder comes from a backup: refuse what was open when it was made')
-    .action(async (options: SiteOptions & { restored?: boolean }, command: Command) => {
+    .action(async (options: SiteOptions & ObservationOptions & { restored?: boolean }, command: Command) => {
+      const { readEnrolled } = await import('../../site-agent/keys.js');
       const { runSite } = await import('../run-site.js');
+      const { siteRecord } = await import('../observe/log-records.js');
+      const name = readEnrolled(options.dir).site;
       const progress = out(command).progress;
-      const running = await runSite(options.dir, {
+      let running: Awaited<ReturnType<typeof runSite>> | undefined;
+      const observer = await startObserver(options, {
+        role: 'site',
+        name,
+        text: progressLine(progress),
+        record: siteRecord,
+        metrics:
+          options.metrics === undefined
+            ? null
+            : (await import('../observe/metrics.js')).siteMetrics(options.dir, Date.now, () => running?.ledger() ?? []),
+        tracing: async (processor) => (await import('../observe/tracing.js')).siteTracing(name, processor),
+        say: progress,
+      });
+      running = await runSite(options.dir, {
         restored: options.restored === true,
-        progress: progressLine(progress),
+        progress: observer.observe,
+      }).catch(async (error: unknown) => {
+        await observer.close();
+        throw error;
       });
       writeFileSync(path.join(options.dir, 'agent.pid'), `${process.pid}\n`);
       await untilSignal();
       await running.close();
+      await observer.close();
     });
 
   withFolder(site.command('status'))

@@ -20,6 +20,8 @@ const STATUS = {
 
 /** Trailing metadata that carries our code; the status alone is too coarse. */
 export const CODE_METADATA = 'concordat-code';
+/** Initial metadata of a health answer: the coordinator's clock in milliseconds since 1970. */
+export const TIME_METADATA = 'concordat-time-ms';
 
 export interface RpcStatus {
   readonly code: number;
