@@ -2,8 +2,9 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import type { ServicePorts } from '../../coordinator/service.js';
-import { output } from '../console.js';
+import { type Output, output } from '../console.js';
 import { readConsortiumPublicKey } from '../consortium-keys.js';
+import { type Check, doctorText } from '../doctor/check.js';
 import { type ObservationOptions, startObserver, withObservation } from '../observe/observe.js';
 import { parsePort } from '../options.js';
 
@@ -91,6 +92,21 @@ export function registerCoordinator(program: Command): void {
       await started.close();
       await observer.close();
     });
+
+  coordinator
+    .command('doctor')
+    .description('look at folder, keys, roster, log, disk and port: what is wrong, and how to mend it')
+    .requiredOption('--dir <folder>', 'folder of the coordinator')
+    .action(async (options: { dir: string }, command: Command) => {
+      const { coordinatorDoctor } = await import('../doctor/coordinator-doctor.js');
+      reportChecks(await coordinatorDoctor(options.dir, Date.now), output(command.optsWithGlobals()['json'] === true));
+    });
+}
+
+/** Prints what a doctor found; exit status 1 where there is a problem. */
+export function reportChecks(checks: readonly Check[], out: Output): void {
+  out.result(doctorText(checks), { checks });
+  if (checks.some(({ state }) => state === 'problem')) process.exitCode = 1;
 }
 
 interface StartOptions extends ObservationOptions {

@@ -14,7 +14,7 @@ import type { KnownStudy } from '../../site-agent/site-records.js';
 import { type Output, output } from '../console.js';
 import { table } from '../format.js';
 import { type ObservationOptions, startObserver, withObservation } from '../observe/observe.js';
-import { untilSignal } from './coordinator.js';
+import { reportChecks, untilSignal } from './coordinator.js';
 
 interface SiteOptions {
   readonly dir: string;
@@ -95,6 +95,15 @@ export function registerSite(program: Command): void {
       await untilSignal();
       await running.close();
       await observer.close();
+    });
+
+  withFolder(site.command('doctor'))
+    .description(
+      'look at keys, policy, cohort, ledger, disk, proxy, name, port, TLS and clock: what is wrong, and how to mend it',
+    )
+    .action(async (options: SiteOptions, command: Command) => {
+      const { siteDoctor } = await import('../doctor/site-doctor.js');
+      reportChecks(await siteDoctor(options.dir, process.env, Date.now), out(command));
     });
 
   withFolder(site.command('status'))
