@@ -4,12 +4,21 @@ import { bytes, count, table, wrap } from './format.js';
 
 /**
  * "What will leave", before a site approves. `width` is the terminal's; the plain words are wrapped to it. Below stands
- * which sites can be told apart in what is visible per site.
+ * which sites can be told apart in what is visible per site. In a narrow terminal the narrow columns have shorter words.
  */
 export function leavesTable(rows: readonly LeavesRow[], width = 120): string {
-  const words = { total: 'total', site: 'PER SITE', both: 'PER SITE in part' } as const;
-  const cells = rows.map((row) => [row.kind, row.numbers.toLocaleString('en'), row.rounds, words[row.visible]]);
-  const taken = [0, 1, 2, 3].reduce((sum, at) => sum + 2 + Math.max(8, ...cells.map((row) => row[at]!.length)), 0);
+  const narrow = width < 120;
+  const words = narrow
+    ? ({ total: 'total', site: 'SITE', both: 'partly' } as const)
+    : ({ total: 'total', site: 'PER SITE', both: 'PER SITE in part' } as const);
+  const rounds = (row: LeavesRow) =>
+    narrow ? row.rounds.replace('until converged', 'open').replace('up to ', '≤ ') : row.rounds;
+  const cells = rows.map((row) => [row.kind, row.numbers.toLocaleString('en'), rounds(row), words[row.visible]]);
+  const header = ['what', 'numbers', 'rounds', narrow ? 'seen' : 'visible', 'in plain words'];
+  const taken = [0, 1, 2, 3].reduce(
+    (sum, at) => sum + 2 + Math.max(header[at]!.length, ...cells.map((row) => row[at]!.length)),
+    0,
+  );
   const lines = rows.flatMap((row, index) =>
     wrap(row.meaning, Math.max(30, width - taken)).map((text, part) => [
       ...(part === 0 ? cells[index]! : ['', '', '', '']),
@@ -22,11 +31,12 @@ export function leavesTable(rows: readonly LeavesRow[], width = 120): string {
     perSite.set(sites, [...(perSite.get(sites) ?? []), row.kind]);
   }
   return [
-    table(['what', 'numbers', 'rounds', 'visible', 'in plain words'], lines, {
+    table(header, lines, {
       align: ['left', 'right', 'left', 'left', 'left'],
     }),
+    ...(narrow && perSite.size > 0 ? [''] : []),
     ...[...perSite].flatMap(([sites, kinds]) =>
-      wrap(`PER SITE: ${sites} can be told apart in ${kinds.join(', ')}.`, width),
+      wrap(`${narrow ? 'Not as totals only' : 'PER SITE'}: ${sites} can be told apart in ${kinds.join(', ')}.`, width),
     ),
   ].join('\n');
 }

@@ -9,7 +9,7 @@ import { fromHex } from '../shared/hex.js';
 import type { CoordinatorMessage, RoundTerms, SiteMessage } from '../shared/messages.js';
 import { findMember, type Roster, rosterHash } from '../shared/roster.js';
 import type { BlobStore, EventStore } from '../shared/stores.js';
-import { type Study, studySites } from '../shared/study.js';
+import { endsAtMs, type Study, studySites } from '../shared/study.js';
 import type { Approval, Ratification, StudyCoordinatorMessage, StudySiteMessage } from '../shared/study-messages.js';
 import { approvalIsSigned, ratificationIsSigned, readStudyDocument } from '../shared/study-signatures.js';
 import { type BundleFiles, type HostProgress, type LoggedEvent, StudyHost } from './shell/study-host.js';
@@ -216,6 +216,8 @@ export class CoordinatorService {
       this.rosterVersionSent = newest.roster.version;
       for (const { site } of newest.roster.sites) if (this.ports.isConnected(site)) this.sendRoster(site);
     }
+    for (const host of this.hosts.values())
+      this.guarded('the end of a study', () => host.checkExpiry(this.ports.nowMs()));
     await this.readInbox();
   }
 
@@ -253,6 +255,9 @@ export class CoordinatorService {
     if (this.hosts.has(studyHash))
       throw new ConcordatError('STUDY_EXISTS', 'this study, with this hash, has already been proposed');
     const study = readStudyDocument(document, studyHash);
+    const endMs = endsAtMs(study);
+    if (endMs !== null && this.ports.nowMs() >= endMs)
+      throw new ConcordatError('STUDY_EXPIRED', `the study's last day was ${study.until}`);
     // A proposal may come right after the signature under the roster it needs.
     this.ports.lookForRoster();
     const newest = this.ports.roster();

@@ -256,6 +256,12 @@ export const STUDY_ERRORS = {
     exit: 3,
     hint: 'See how it stands with `concordat study status`. To run it again, change its name or seed: it then has a new hash.',
   },
+  STUDY_EXPIRED: {
+    fault: 'user',
+    grpc: 'FAILED_PRECONDITION',
+    exit: 3,
+    hint: 'The last day that the study names (`until`) is over. Propose it again with a later day: a new hash and new approvals.',
+  },
   STUDY_HASH_MISMATCH: {
     fault: 'coordinator',
     grpc: 'DATA_LOSS',

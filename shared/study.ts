@@ -200,6 +200,12 @@ export const studySchema = z.strictObject({
     )
     .default([])
     .describe('Criteria that the validated model must meet before ratification.'),
+  until: z.iso
+    .date('must be a day, YYYY-MM-DD')
+    .optional()
+    .describe(
+      'Last day, UTC, on which sites contribute. A study that is not validated by then ends; without it there is no end.',
+    ),
   onMissingSite: z
     .enum(['wait', 'continue'])
     .default('wait')
@@ -221,6 +227,11 @@ export function modelName(model: StudyModel): string {
 /** All sites of the study, sorted: the roster U of every round. */
 export function studySites(study: Study): string[] {
   return [...study.sites.training, ...study.sites.external].sort();
+}
+
+/** First millisecond after the study's last day, or null where it names none. */
+export function endsAtMs(study: Pick<Study, 'until'>): number | null {
+  return study.until === undefined ? null : Date.parse(`${study.until}T00:00:00Z`) + 86_400_000;
 }
 
 /** SHA-256 of the checked study with every default written out, keys sorted: what a site approves. */

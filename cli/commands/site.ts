@@ -210,7 +210,7 @@ async function approve(
     const known = findStudy(store, digits, await studiesOf(store));
     if (options.dryRun !== true) requireUndecided(known);
     const study = readStudyDocument(known.document, known.studyHash);
-    const place = { site, folder: options.dir, policy: sitePolicy(options.dir) };
+    const place = { site, folder: options.dir, policy: sitePolicy(options.dir), nowMs: Date.now() };
     const grounds = decisionGrounds(store, known, place, leavesByComputation(planStudy(study)));
     const picture = approvalPicture(study, known, trustedRoster(store, known.rosterVersion), site, grounds);
     if (!out.json) out.result(picture.text, picture.data);

@@ -6,7 +6,7 @@ import type { CoordinatorMessage, RoundTerms, SiteMessage } from '../../shared/m
 import { planStudy } from '../../shared/plan.js';
 import { decodeRoundDocument, encodeRoundDocument } from '../../shared/round-document.js';
 import { declarationHash } from '../../shared/secagg/context.js';
-import { type Study, studySites } from '../../shared/study.js';
+import { endsAtMs, type Study, studySites } from '../../shared/study.js';
 import type { Approval, Ratification, StudyCoordinatorMessage } from '../../shared/study-messages.js';
 import { COORDINATOR_COMPUTATIONS } from '../computations.js';
 import type { RoundConfig, RoundRecord, RoundReport } from '../round-types.js';
@@ -203,6 +203,13 @@ export class StudyHost {
 
   abort(reason: string): void {
     if (!isClosed(this.state)) this.step({ type: 'abort', reason });
+  }
+
+  /** Ends a study that is not validated when its last day is over. */
+  checkExpiry(nowMs: number): void {
+    const endMs = endsAtMs(this.study);
+    if (endMs === null || nowMs < endMs || !['proposed', 'approved', 'running'].includes(this.state.phase)) return;
+    this.step({ type: 'failure', reason: `STUDY_EXPIRED: the study's last day was ${this.study.until}` });
   }
 
   /** Whether sites of this study may fetch that blob: its document, broadcasts, public results and the bundle; no contribution, no total. */

@@ -6,7 +6,7 @@ import { LIMITS } from '../../shared/limits.js';
 import { agreementPublicKey } from '../../shared/secagg/keys.js';
 import { Secret } from '../../shared/secret.js';
 import type { SiteStore } from '../../shared/stores.js';
-import type { Study } from '../../shared/study.js';
+import { endsAtMs, type Study } from '../../shared/study.js';
 import type { Approval } from '../../shared/study-messages.js';
 import { readStudyDocument, signApproval } from '../../shared/study-signatures.js';
 import type { TensorSpec } from '../../shared/tensors.js';
@@ -45,7 +45,7 @@ export function boxKeyOwner(studyHash: string): string {
 export function decisionGrounds(
   store: SiteStore,
   known: KnownStudy,
-  place: { readonly site: string; readonly folder: string; readonly policy: Policy },
+  place: { readonly site: string; readonly folder: string; readonly policy: Policy; readonly nowMs: number },
   leaves: Readonly<Record<string, readonly TensorSpec[]>>,
 ): DecisionGrounds {
   const study = readStudyDocument(known.document, known.studyHash);
@@ -53,6 +53,8 @@ export function decisionGrounds(
   const frozen = freezeCohort(cohort.cohort, caseSecret(store));
   const policy = evaluateStudy(place.policy, study, leaves, place.site);
   const reasons = policy.allowed ? [] : [...policy.reasons];
+  const expired = expiry(study, place.nowMs);
+  if (expired !== null) reasons.push(expired);
   // Below the study's own minimum the site sits out, which every site may; the policy's larger one the study does not keep.
   const { minimumCohort } = place.policy;
   const sitsOut = cohort.cohort.n === 0 && minimumCohort <= study.privacy.minimumCohort;
@@ -64,6 +66,12 @@ export function decisionGrounds(
   const overlap = overlapDecision(earlier, { study: known.studyHash, cases: frozen.cases }, place.policy.minimumCases);
   if (!overlap.ok) reasons.push(overlap.message);
   return { study, cohort, frozen, reasons, sitsOut: cohort.cohort.n === 0 };
+}
+
+/** Why nothing may be sent for the study any more, or null while its last day is not over. */
+export function expiry(study: Study, nowMs: number): string | null {
+  const endMs = endsAtMs(study);
+  return endMs === null || nowMs < endMs ? null : `the study's last day was ${study.until}`;
 }
 
 /** Throws SITE_ALREADY_DECIDED, or STUDY_WRONG_PHASE where the study has ended, so that no decision on it means anything. */

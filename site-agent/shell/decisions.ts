@@ -48,7 +48,8 @@ export class Decisions {
     const study = readStudyDocument(known.document, known.studyHash);
     const nowMs = this.context.config.nowMs();
     try {
-      const grounds = decisionGrounds(store, known, { site, folder, policy }, this.context.config.leavesOfStudy(study));
+      const place = { site, folder, policy, nowMs };
+      const grounds = decisionGrounds(store, known, place, this.context.config.leavesOfStudy(study));
       const allowed = grounds.reasons.length === 0;
       const reason = allowed ? '' : grounds.reasons.join('; ');
       const decision = allowed ? ('approved' as const) : ('declined' as const);

@@ -22,7 +22,7 @@ import { isTransient } from '../../shared/wire/status.js';
 import { SITE_COMPUTATIONS } from '../computations.js';
 import type { ParticipantRecord, ParticipantReport, SurvivorSet } from '../participant-types.js';
 import { contributionOf, harmonizationInput, leavesOf, siteView } from '../site-run.site.js';
-import { guardScheme } from './decide.js';
+import { expiry, guardScheme } from './decide.js';
 import { type ContributeTask, ParticipantDriver } from './participant-driver.js';
 
 /** What one study at a site needs of the agent around it. Synchronous calls are durable when they return. */
@@ -203,6 +203,8 @@ export class SiteStudy {
     task: ContributeTask,
   ): Promise<{ readonly words: Uint8Array } | { readonly refused: ErrorCode } | 'later'> {
     try {
+      const expired = expiry(this.config.study, this.ports.nowMs());
+      if (expired !== null) throw new ConcordatError('STUDY_EXPIRED', `nothing was released: ${expired}`);
       const { document, leaves } = await this.load(task.broadcastHash);
       if (document.instance !== task.computation || declarationHash(leaves) !== task.declarationHash)
         throw new ConcordatError(

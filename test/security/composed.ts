@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { bundleOf } from '../../coordinator/bundle.js';
@@ -61,6 +61,7 @@ export class ComposedSite {
   beforeSend: (message: FromSite) => FromSite | null = (message) => message;
   withholdUploads = false;
   policy = OPEN_POLICY;
+  clockMs: () => number = () => Date.now();
   private queue: Promise<void> = Promise.resolve();
 
   constructor(
@@ -106,7 +107,7 @@ export class ComposedSite {
       leavesOfStudy: (study) => leavesByComputation(planStudy(study)),
       restored: false,
       progress: (event) => this.progress.push(event),
-      nowMs: () => Date.now(),
+      nowMs: () => this.clockMs(),
     });
     await this.agent.start();
   }
@@ -140,6 +141,7 @@ export class Composed {
   readonly progress: Parameters<ServicePorts['progress']>[0][] = [];
   readonly sites = new Map<string, ComposedSite>();
   chain: SignedRoster[];
+  clockMs: () => number = () => Date.now();
   service!: CoordinatorService;
   transport!: MemoryTransport;
   assemble: ServicePorts['assemble'] = async (run, study) =>
@@ -176,7 +178,7 @@ export class Composed {
       rosterOfVersion: (version) => this.chain[version - 1]!.roster,
       send: (site, message) => void this.transport?.send(site, message),
       isConnected: (site) => this.transport?.isConnected(site) ?? false,
-      nowMs: () => Date.now(),
+      nowMs: () => this.clockMs(),
       assemble: (...given) => this.assemble(...given),
       progress: (message) => this.progress.push(message),
     });
@@ -215,9 +217,18 @@ export class Composed {
     this.request({ type: 'abort', studyHash: hash, reason });
   }
 
-  private request(content: unknown): void {
+  /** What the coordinator answered to the proposal of that study, or null so far. */
+  answer(hash: string): unknown {
+    const done = `${this.requests.get(hash)}.done`;
+    return existsSync(done) ? JSON.parse(readFileSync(done, 'utf8')) : null;
+  }
+
+  private readonly requests = new Map<string, string>();
+
+  private request(content: { readonly studyHash: string; readonly [field: string]: string }): void {
     const file = path.join(this.root, 'inbox', `${Date.now()}-${Math.round(performance.now() * 1000)}.json`);
     mkdirSync(path.dirname(file), { recursive: true });
+    this.requests.set(content.studyHash, file);
     writeFileSync(file, JSON.stringify(content));
   }
 
