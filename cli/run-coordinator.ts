@@ -104,6 +104,13 @@ export async function runCoordinator(
       roster: () => roster,
       handlers,
       programVersion: PROGRAM_VERSION,
+      refused: ({ address, code, message, times }) =>
+        options.progress({
+          kind: 'refused',
+          what: `a connection from ${address}`,
+          code,
+          message: times === 1 ? message : `${message} (${times} times so far)`,
+        }),
     });
   } catch (error) {
     // A busy port: the command has to end, and not be kept alive by what was begun.

@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import type grpc from '@grpc/grpc-js';
 import { ConcordatError } from '../shared/errors.js';
 import type { Roster } from '../shared/roster.js';
+import { addressOf } from './rpc-door.js';
 import { certificateFingerprint } from './tls.js';
 
 /** The part of a gRPC call that says who is calling. */
@@ -19,6 +20,7 @@ export class Access {
   constructor(
     private readonly roster: () => Roster | null,
     private readonly nowMs: () => number,
+    private readonly refused: (address: string, error: ConcordatError) => void = () => undefined,
   ) {}
 
   watch(server: Http2SecureServer): void {
@@ -32,6 +34,15 @@ export class Access {
 
   /** The active site that is calling. Throws ENROLL_CERTIFICATE_*, SITE_NOT_IN_ROSTER or SITE_REVOKED. */
   site(call: Call): string {
+    try {
+      return this.identify(call);
+    } catch (error) {
+      if (error instanceof ConcordatError) this.refused(addressOf(call), error);
+      throw error;
+    }
+  }
+
+  private identify(call: Call): string {
     const certificate = call.getAuthContext().sslPeerCertificate;
     if (certificate === undefined) throw this.refusal(this.refusals.get(call.getPeer()) ?? '');
     const now = this.nowMs();

@@ -5,6 +5,7 @@ import { decodeSiteFrame } from '../shared/wire/decode.js';
 import { encodeCoordinatorFrame } from '../shared/wire/encode.js';
 import { type Hello, PROTOCOL_VERSION, type SiteFrame, type ToSite } from '../shared/wire/types.js';
 import type { Access } from './rpc-access.js';
+import { addressOf } from './rpc-door.js';
 import { rpcError } from './rpc-services.js';
 
 type Stream = grpc.ServerDuplexStream<unknown, unknown>;
@@ -21,6 +22,8 @@ export interface StreamOptions {
   readonly heartbeatIntervalMs: number;
   readonly livenessTimeoutMs: number;
   readonly rosterVersion: () => number;
+  /** Told why a stream was ended that did not keep to the protocol. */
+  readonly refused: (address: string, error: unknown) => void;
   readonly nowMs: () => number;
 }
 
@@ -95,6 +98,7 @@ export class ControlStreams {
         if (connection === undefined) connection = this.open(site, stream, frame);
         else this.received(connection, frame);
       } catch (error) {
+        this.options.refused(addressOf(stream), error);
         fail(error);
       }
     });

@@ -12,10 +12,15 @@ import {
   uploadReceipt,
 } from '../shared/wire/codecs.js';
 import type { Access } from './rpc-access.js';
+import { addressOf } from './rpc-door.js';
 import { rpcError, unary } from './rpc-services.js';
 
 /** The Transfer service: blobs in chunks, each hashed, resumable both ways. */
-export function transferService(access: Access, handlers: CoordinatorHandlers): grpc.UntypedServiceImplementation {
+export function transferService(
+  access: Access,
+  handlers: CoordinatorHandlers,
+  refused: (address: string, error: unknown) => void = () => undefined,
+): grpc.UntypedServiceImplementation {
   const { blobs } = handlers;
   return {
     stat: unary((call) => {
@@ -28,6 +33,7 @@ export function transferService(access: Access, handlers: CoordinatorHandlers): 
     upload: (call: grpc.ServerReadableStream<unknown, unknown>, callback: grpc.sendUnaryData<unknown>) => {
       let announced: { readonly site: string; readonly hash: string; readonly size: number } | undefined;
       let finished = false;
+      let uploader = '';
       const finish = (error: unknown, answer?: unknown) => {
         if (finished) return;
         finished = true;
@@ -38,15 +44,21 @@ export function transferService(access: Access, handlers: CoordinatorHandlers): 
         try {
           if (!finished) action();
         } catch (error) {
+          // Without a site it was logged as such already.
+          if (uploader !== '') refused(addressOf(call), error);
           finish(error);
           // What still arrives is read and dropped, so that the sender gets to see the status.
           call.resume();
         }
       };
+      // At once, not with the first chunk: who has no site would otherwise hold a call open that never says anything.
+      guarded(() => {
+        uploader = access.site(call);
+      });
       call.on('data', (wire: unknown) =>
         guarded(() => {
           const chunk = uploadChunk.decode(wire, 'UploadChunk');
-          announced ??= opened(access.site(call), chunk.blobSha256, chunk.blobSize, handlers);
+          announced ??= opened(uploader, chunk.blobSha256, chunk.blobSize, handlers);
           const { site, hash, size } = announced;
           if (blobs.blobSize(hash) !== null) return;
           if (chunk.data.length > LIMITS.transferChunkBytesMax || chunk.offset + chunk.data.length > size)

@@ -1,13 +1,14 @@
-import type { Http2SecureServer, Http2Session } from 'node:http2';
-import type { Socket } from 'node:net';
+import type { Http2SecureServer } from 'node:http2';
 import grpc from '@grpc/grpc-js';
 import { ConcordatError } from '../shared/errors.js';
-import { LIMITS } from '../shared/limits.js';
+import { LIMITS, type Limits } from '../shared/limits.js';
 import type { Roster } from '../shared/roster.js';
 import type { CoordinatorHandlers, CoordinatorLink } from '../shared/transport.js';
 import { bundleDetail, bundleList, bundleQuery, enrollRequest, enrollResponse } from '../shared/wire/codecs.js';
 import { TIME_METADATA } from '../shared/wire/status.js';
+import { EnrollmentTries } from './enrollment-tries.js';
 import { Access } from './rpc-access.js';
+import { addressOf, Door, type DoorLoad, networkOf, type Refusal } from './rpc-door.js';
 import { addReflection } from './rpc-reflection.js';
 import { loadServices, unary } from './rpc-services.js';
 import { ControlStreams } from './rpc-stream.js';
@@ -23,6 +24,10 @@ export interface ServerOptions {
   readonly roster: () => Roster | null;
   readonly handlers: CoordinatorHandlers;
   readonly programVersion: string;
+  /** Told of what was not let in, for the log; repetitions are counted, not repeated. */
+  readonly refused?: (refusal: Refusal) => void;
+  /** Other limits than the program's, for tests. */
+  readonly limits?: Limits;
   readonly nowMs?: () => number;
   readonly heartbeatIntervalMs?: number;
   readonly livenessTimeoutMs?: number;
@@ -32,6 +37,8 @@ export interface RunningServer extends CoordinatorLink {
   readonly port: number;
   /** Call after the roster changed: ends the connections of sites that are no longer active. */
   rosterChanged(): void;
+  /** Connections and streams that are held at this moment. */
+  readonly load: DoorLoad;
 }
 
 /**
@@ -43,12 +50,21 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   // grpc-js writes to stderr by itself; every failure reaches the caller as an error of the table instead.
   if (process.env['GRPC_VERBOSITY'] === undefined) grpc.setLogVerbosity(grpc.logVerbosity.NONE);
   const nowMs = options.nowMs ?? Date.now;
-  const access = new Access(options.roster, nowMs);
+  const door = new Door(options.roster, options.refused ?? (() => undefined), options.limits);
+  const refused = (address: string, error: unknown) =>
+    door.refuse(
+      address,
+      error instanceof ConcordatError ? error.code : 'INTERNAL_BUG',
+      error instanceof Error ? error.message : String(error),
+    );
+  const access = new Access(options.roster, nowMs, refused);
+  const tries = new EnrollmentTries(nowMs);
   const streams = new ControlStreams(access, handlers, {
     programVersion: options.programVersion,
     heartbeatIntervalMs: options.heartbeatIntervalMs ?? LIMITS.heartbeatIntervalMs,
     livenessTimeoutMs: options.livenessTimeoutMs ?? LIMITS.livenessTimeoutMs,
     rosterVersion: () => options.roster()?.version ?? 0,
+    refused,
     nowMs,
   });
   const server = new grpc.Server({
@@ -58,22 +74,24 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     'grpc.keepalive_timeout_ms': LIMITS.keepaliveTimeoutMs,
     'grpc.keepalive_permit_without_calls': 1,
   });
-  const sockets = new Set<Socket>();
   configureHttp2(server, (http2) => {
     access.watch(http2);
-    http2.on('connection', (socket: Socket) => {
-      sockets.add(socket);
-      socket.once('close', () => sockets.delete(socket));
-    });
+    door.watch(http2);
   });
 
   const services = loadServices();
   server.addService(services.federation, streams.service());
-  server.addService(services.transfer, transferService(access, handlers));
+  server.addService(services.transfer, transferService(access, handlers, refused));
   server.addService(services.enrollment, {
     enroll: unary(async (call) => {
-      const request = enrollRequest.decode(call.request, 'EnrollRequest');
-      return enrollResponse.encode(await handlers.enroll(request));
+      const address = addressOf(call);
+      try {
+        const request = enrollRequest.decode(call.request, 'EnrollRequest');
+        return enrollResponse.encode(await tries.tried(networkOf(address), () => handlers.enroll(request)));
+      } catch (error) {
+        refused(address, error);
+        throw error;
+      }
     }),
   });
   server.addService(services.registry, {
@@ -97,6 +115,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const credentials = grpc.ServerCredentials.createSsl(Buffer.from(identity.authorityPem), [key], true);
   const port = await bind(server, options, credentials).catch((error: unknown) => {
     streams.stop();
+    door.close();
     throw error;
   });
   return {
@@ -104,7 +123,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     send: (site, message) => streams.send(site, message),
     isConnected: (site) => streams.isConnected(site),
     disconnect: (site, reason) => streams.end(site, reason),
+    get load() {
+      return door.load;
+    },
     rosterChanged: () => {
+      door.rosterChanged();
       const members = options.roster()?.sites ?? [];
       for (const site of streams.sites)
         if (!members.some((member) => member.site === site && member.status === 'active'))
@@ -112,11 +135,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     },
     close: async () => {
       streams.stop();
+      door.close();
       await new Promise<void>((resolve) => {
         // Streams were told; whatever still runs after a moment is cut, also lines that will never close by themselves.
         const timer = setTimeout(() => {
           server.forceShutdown();
-          for (const socket of sockets) socket.destroy();
+          door.cut();
           resolve();
         }, 200);
         server.tryShutdown(() => {
@@ -131,6 +155,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 /**
  * Options that grpc-js has no name for. It offers no TLS version, lets TLS end a connection without a certificate, and
  * ignores `grpc-node.flow_control_window` on the server (grpc-node PR 3058), so that uploads over 40 ms crawl at 1 MB/s.
+ * The window of a stream is large for everybody; the connection's, which holds for all its streams, the door widens for sites.
  */
 function configureHttp2(server: grpc.Server, created: (http2: Http2SecureServer) => void): void {
   const inside = server as unknown as {
@@ -143,14 +168,12 @@ function configureHttp2(server: grpc.Server, created: (http2: Http2SecureServer)
     settings: {
       ...(inside.commonServerOptions['settings'] as object | undefined),
       initialWindowSize: LIMITS.flowControlWindowBytes,
+      maxConcurrentStreams: LIMITS.streamsPerConnectionMax,
     },
   });
   const original = inside.createHttp2Server.bind(server);
   inside.createHttp2Server = (credentials) => {
     const http2 = original(credentials);
-    http2.on('session', (session: Http2Session & { setLocalWindowSize(size: number): void }) =>
-      session.setLocalWindowSize(LIMITS.flowControlWindowBytes),
-    );
     created(http2);
     return http2;
   };

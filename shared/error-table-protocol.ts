@@ -80,6 +80,12 @@ export const PROTOCOL_ERRORS = {
     exit: 3,
     hint: 'A token works once. If this site did not use it, tell the consortium; otherwise ask for a new invitation.',
   },
+  ENROLL_TRIES_EXCEEDED: {
+    fault: 'stranger',
+    grpc: 'RESOURCE_EXHAUSTED',
+    exit: 3,
+    hint: 'Too many unknown tokens came from this address. Wait a minute, then use the invitation file as it was written.',
+  },
   SECAGG_ATTEMPT_STALE: {
     fault: 'coordinator',
     grpc: 'FAILED_PRECONDITION',
@@ -212,6 +218,18 @@ export const PROTOCOL_ERRORS = {
     exit: 2,
     hint: 'The folder was written by another version of Concordat. Use that version, or a fresh folder.',
   },
+  WIRE_COMPRESSED: {
+    fault: 'stranger',
+    grpc: 'UNIMPLEMENTED',
+    exit: 4,
+    hint: 'No site of Concordat compresses messages, because a small one can unpack into a large one. Check what speaks to this port.',
+  },
+  WIRE_CONNECTIONS_EXCEEDED: {
+    fault: 'stranger',
+    grpc: 'RESOURCE_EXHAUSTED',
+    exit: 4,
+    hint: 'Too many connections of one network, or of one site. Sites that are in are not affected; the log names the address to block.',
+  },
   WIRE_DISCONNECTED: {
     fault: 'network',
     grpc: 'UNAVAILABLE',
@@ -266,11 +284,23 @@ export const PROTOCOL_ERRORS = {
     exit: 4,
     hint: 'Choose another port with --port, or 0 for a free one.',
   },
+  WIRE_PROTOCOL_BROKEN: {
+    fault: 'stranger',
+    grpc: 'UNAVAILABLE',
+    exit: 4,
+    hint: 'A connection sent frames that HTTP/2 forbids, or a flood of them, and was closed. If it was a site, check the proxy between.',
+  },
   WIRE_REFUSED: {
     fault: 'coordinator',
     grpc: 'PERMISSION_DENIED',
     exit: 3,
     hint: 'The other side does not allow this transfer or request now; its log says why.',
+  },
+  WIRE_SERVER_EXPIRED: {
+    fault: 'coordinator',
+    grpc: 'UNAVAILABLE',
+    exit: 4,
+    hint: "The coordinator's certificate is outside its time of validity. Check this machine's clock; if it is right, the coordinator must be restarted, which renews it.",
   },
   WIRE_SILENT: {
     fault: 'network',
@@ -283,6 +313,24 @@ export const PROTOCOL_ERRORS = {
     grpc: 'RESOURCE_EXHAUSTED',
     exit: 4,
     hint: 'A message or transfer is larger than the limits of this version allow (docs/architecture.md).',
+  },
+  WIRE_TIME_EXCEEDED: {
+    fault: 'stranger',
+    grpc: 'DEADLINE_EXCEEDED',
+    exit: 4,
+    hint: 'A connection without a site did not finish in time and was closed. A site that meets this should check its line and proxy.',
+  },
+  WIRE_TLS_MISSING: {
+    fault: 'stranger',
+    grpc: 'UNAVAILABLE',
+    exit: 4,
+    hint: 'Something that is no agent spoke to the port (plain TCP, HTTP/1.1, a port scan, a health check of a load balancer).',
+  },
+  WIRE_TLS_VERSION: {
+    fault: 'stranger',
+    grpc: 'UNAVAILABLE',
+    exit: 4,
+    hint: 'Only TLS 1.3 is spoken here. An inspecting proxy between site and coordinator may offer less.',
   },
   WIRE_UNREACHABLE: {
     fault: 'network',

@@ -15,7 +15,9 @@ export interface ErrorEntry {
     | 'ALREADY_EXISTS'
     | 'RESOURCE_EXHAUSTED'
     | 'DATA_LOSS'
+    | 'DEADLINE_EXCEEDED'
     | 'UNAVAILABLE'
+    | 'UNIMPLEMENTED'
     | 'ABORTED'
     | 'INTERNAL';
   /** 1 comparison or verification failed, 2 usage or input, 3 refused, 4 network, 5 internal. */

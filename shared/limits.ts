@@ -24,6 +24,26 @@ export const LIMITS = {
   reasonCharactersMax: 2000,
   /** HTTP/2 flow control: over 40 ms the default of 64 KiB gives 1 MB/s; 16 MiB gives the line's rate. */
   flowControlWindowBytes: 16 * 1024 * 1024,
+  /** Calls of one connection at a time: an agent needs a control stream and a few transfers. Each may hold one message. */
+  streamsPerConnectionMax: 16,
+  /** Connections of one enrolled site: its agent, commands beside it, and dead ones not noticed yet. The oldest goes first. */
+  connectionsPerSiteMax: 8,
+  /** Connections without a site behind them, handshakes included; the fullest network loses its oldest, sites lose none. */
+  strangersMax: 128,
+  /** Of them, from one IPv4 address or IPv6 /64: a hospital's proxy may bring several sites and enrollments at once. */
+  strangersPerNetworkMax: 32,
+  /** From the first byte to the end of the TLS handshake; three round trips and a slow machine take far less. */
+  handshakeTimeoutMs: 10_000,
+  /** How long a connection without a site stays: long enough for an enrollment and a health check. */
+  strangerLifetimeMs: 30_000,
+  /** What such a connection may send in all: an enrollment takes 5 KB. Sent to be held, or only to be answered. */
+  strangerBytesMax: 256 * 1024,
+  strangerSweepMs: 250,
+  /** Enrollments with a token that does not exist, from one network within the window; a mistyped token needs few. */
+  enrollmentTriesMax: 10,
+  enrollmentWindowMs: 60_000,
+  /** Address and code pairs whose repetitions are counted instead of logged, so that a flood does not fill the disk. */
+  refusalsRemembered: 1024,
   heartbeatIntervalMs: 5_000,
   /** Silence after which the coordinator closes a site's stream. */
   livenessTimeoutMs: 60_000,
@@ -44,6 +64,8 @@ export const LIMITS = {
   certificateRenewalDays: 60,
 } as const;
 
+export type Limits = { readonly [Name in keyof typeof LIMITS]: number };
+
 assert(LIMITS.sitesMax < 128 && LIMITS.secureSitesMin >= 3, 'limits contradict each other');
 assert(LIMITS.transferChunkBytes <= LIMITS.transferChunkBytesMax, 'our own chunks must be accepted');
 assert(LIMITS.transferChunkBytesMax < LIMITS.controlMessageBytesMax, 'one message size limit covers chunks too');
@@ -52,3 +74,5 @@ assert(
   'one lost heartbeat must not end a connection',
 );
 assert(LIMITS.reconnectFirstMs < LIMITS.reconnectMaxMs, 'backoff grows');
+assert(LIMITS.strangersPerNetworkMax < LIMITS.strangersMax, 'one network must not fill the room of all');
+assert(LIMITS.handshakeTimeoutMs < LIMITS.strangerLifetimeMs, 'a handshake is the first part of a visit');

@@ -12,6 +12,7 @@ const STATUS = {
   RESOURCE_EXHAUSTED: 8,
   FAILED_PRECONDITION: 9,
   ABORTED: 10,
+  UNIMPLEMENTED: 12,
   INTERNAL: 13,
   UNAVAILABLE: 14,
   DATA_LOSS: 15,
@@ -48,6 +49,8 @@ export function errorOfStatus(
   const options = cause === undefined ? {} : { cause };
   if (concordatCode !== undefined && Object.hasOwn(ERROR_TABLE, concordatCode))
     return new ConcordatError(concordatCode as ErrorCode, details, options);
+  if (/certificate (has expired|is not yet valid)|CERT_(HAS_EXPIRED|NOT_YET_VALID)/i.test(details))
+    return new ConcordatError('WIRE_SERVER_EXPIRED', `the server's certificate is not valid now: ${details}`, options);
   if (/certificate|self.signed|SSL routines|wrong version number|Hostname\/IP does not match/i.test(details))
     return new ConcordatError('WIRE_UNTRUSTED_SERVER', `the server could not be trusted: ${details}`, options);
   switch (code) {

@@ -171,6 +171,8 @@ describe('the port', () => {
   it('announces a window that keeps uploads over long distances fast', async () => {
     const session = http.connect(`https://127.0.0.1:${loopback.server.port}`, {
       ca: alder.invitation.authority,
+      cert: alder.tlsCertificatePem,
+      key: alder.tlsKeyPem,
       servername: SERVER_NAME,
       checkServerIdentity: () => undefined,
     });
