@@ -19,6 +19,8 @@ import { rpcError, unary } from './rpc-services.js';
 export function transferService(
   access: Access,
   handlers: CoordinatorHandlers,
+  /** A chunk of the site arrived. */
+  heard: (site: string) => void,
   refused: (address: string, error: unknown) => void = () => undefined,
 ): grpc.UntypedServiceImplementation {
   const { blobs } = handlers;
@@ -60,6 +62,7 @@ export function transferService(
           const chunk = uploadChunk.decode(wire, 'UploadChunk');
           announced ??= opened(uploader, chunk.blobSha256, chunk.blobSize, handlers);
           const { site, hash, size } = announced;
+          heard(site);
           if (blobs.blobSize(hash) !== null) return;
           if (chunk.data.length > LIMITS.transferChunkBytesMax || chunk.offset + chunk.data.length > size)
             throw new ConcordatError('WIRE_SIZE_EXCEEDED', 'a chunk is larger than allowed or reaches beyond its blob');
@@ -71,6 +74,7 @@ export function transferService(
         guarded(() => {
           if (announced === undefined) throw new ConcordatError('WIRE_FIELD_MISSING', 'the transfer held no chunk');
           const { site, hash, size } = announced;
+          heard(site);
           if (blobs.blobSize(hash) === null) {
             const arrived = blobs.partialSize(site, hash);
             if (arrived < size)

@@ -81,7 +81,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const services = loadServices();
   server.addService(services.federation, streams.service());
-  server.addService(services.transfer, transferService(access, handlers, refused));
+  server.addService(
+    services.transfer,
+    transferService(access, handlers, (site) => streams.heard(site), refused),
+  );
   server.addService(services.enrollment, {
     enroll: unary(async (call) => {
       const address = addressOf(call);

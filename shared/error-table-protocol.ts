@@ -290,6 +290,18 @@ export const PROTOCOL_ERRORS = {
     exit: 4,
     hint: 'A connection sent frames that HTTP/2 forbids, or a flood of them, and was closed. If it was a site, check the proxy between.',
   },
+  WIRE_PROXY_INVALID: {
+    fault: 'user',
+    grpc: 'INVALID_ARGUMENT',
+    exit: 2,
+    hint: 'Set https_proxy=http://HOST:PORT or http://USER:PASSWORD@HOST:PORT; proxies that are themselves spoken to over TLS are not supported.',
+  },
+  WIRE_PROXY_REFUSED: {
+    fault: 'network',
+    grpc: 'UNAVAILABLE',
+    exit: 4,
+    hint: 'The proxy in https_proxy does not let the connection through. Ask who runs it to allow CONNECT to the coordinator.',
+  },
   WIRE_REFUSED: {
     fault: 'coordinator',
     grpc: 'PERMISSION_DENIED',

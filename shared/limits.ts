@@ -49,13 +49,16 @@ export const LIMITS = {
   livenessTimeoutMs: 60_000,
   /** Silence after which a site gives up its connection and opens a new one; the coordinator answers every heartbeat. */
   silenceTimeoutMs: 30_000,
-  /** HTTP/2 pings of an idle connection; an answer may take as long as a heartbeat may. */
+  /**
+   * HTTP/2 pings of an idle connection, for lines without a control stream. A ping stands in line behind whatever a slow
+   * line has swallowed already, a whole window at 1 Mbit/s in the worst case.
+   */
   keepaliveTimeMs: 30_000,
-  keepaliveTimeoutMs: 60_000,
+  keepaliveTimeoutMs: 180_000,
   reconnectFirstMs: 250,
-  reconnectMaxMs: 15_000,
+  reconnectMaxMs: 5_000,
   unaryDeadlineMs: 30_000,
-  /** Tries of one transfer, each going on where the last one ended, before the caller is told. */
+  /** Tries of one transfer in a row that moved nothing, each going on where the last one ended, before the caller is told. */
   transferTriesMax: 8,
   tokenLifetimeMs: 7 * 24 * 3_600_000,
   certificateLifetimeDays: 730,
@@ -76,3 +79,7 @@ assert(
 assert(LIMITS.reconnectFirstMs < LIMITS.reconnectMaxMs, 'backoff grows');
 assert(LIMITS.strangersPerNetworkMax < LIMITS.strangersMax, 'one network must not fill the room of all');
 assert(LIMITS.handshakeTimeoutMs < LIMITS.strangerLifetimeMs, 'a handshake is the first part of a visit');
+assert(
+  LIMITS.flowControlWindowBytes / 125_000 < LIMITS.keepaliveTimeoutMs / 1000,
+  'a line of 1 Mbit/s must get a window through before a ping counts as lost',
+);

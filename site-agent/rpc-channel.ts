@@ -2,10 +2,11 @@ import { fileURLToPath } from 'node:url';
 import grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { SERVER_NAME } from '../shared/enrollment.js';
-import type { ConcordatError } from '../shared/errors.js';
+import { ConcordatError } from '../shared/errors.js';
 import { LIMITS } from '../shared/limits.js';
 import { LOADER_OPTIONS, PROTO_FILES } from '../shared/wire/loader-options.js';
 import { CODE_METADATA, errorOfStatus } from '../shared/wire/status.js';
+import { type HttpProxy, hostAndPort, proxyFault, proxyFor } from './rpc-proxy.js';
 
 type Unary = (
   request: object,
@@ -34,10 +35,12 @@ export interface ChannelOptions {
   readonly certificate?: { readonly certificatePem: string; readonly privateKeyPem: string };
 }
 
+let loaded: ReturnType<typeof loadSync> | undefined;
+
 /**
  * One channel to the coordinator for all services. The server must show a certificate by the pinned authority under the
  * fixed name, whatever the address is, so moving the coordinator needs no new certificates. An HTTP proxy is taken from
- * https_proxy and no_proxy by grpc-js itself.
+ * https_proxy and no_proxy. Throws WIRE_PROXY_INVALID.
  */
 export function openStubs(options: ChannelOptions): { readonly stubs: Stubs; readonly close: () => void } {
   const { address, authorityPem, certificate } = options;
@@ -48,7 +51,13 @@ export function openStubs(options: ChannelOptions): { readonly stubs: Stubs; rea
     certificate === undefined ? null : Buffer.from(certificate.privateKeyPem),
     certificate === undefined ? null : Buffer.from(certificate.certificatePem),
   );
-  const channel = new grpc.Channel(address, credentials, {
+  const proxy = proxyFor(address, process.env);
+  const channel = new grpc.Channel(proxy === null ? address : `dns:${hostAndPort(proxy)}`, credentials, {
+    ...throughProxy(proxy, address),
+    'grpc.enable_http_proxy': 0,
+    // The address may change behind its name. TXT records of that name could carry settings for calls: nobody asks.
+    'grpc.dns_min_time_between_resolutions_ms': LIMITS.reconnectFirstMs,
+    'grpc.service_config_disable_resolution': 1,
     'grpc.ssl_target_name_override': SERVER_NAME,
     'grpc.default_authority': SERVER_NAME,
     'grpc-node.flow_control_window': LIMITS.flowControlWindowBytes,
@@ -63,9 +72,10 @@ export function openStubs(options: ChannelOptions): { readonly stubs: Stubs; rea
     'grpc.use_local_subchannel_pool': 1,
   });
   const includeDirs = [fileURLToPath(new URL('../protos', import.meta.url))];
-  const loaded = loadSync([...PROTO_FILES], { ...LOADER_OPTIONS, includeDirs });
+  loaded ??= loadSync([...PROTO_FILES], { ...LOADER_OPTIONS, includeDirs });
+  const services = loaded;
   const stub = (name: string): unknown => {
-    const Stub = grpc.makeClientConstructor(loaded[`concordat.v1.${name}`] as grpc.ServiceDefinition, name);
+    const Stub = grpc.makeClientConstructor(services[`concordat.v1.${name}`] as grpc.ServiceDefinition, name);
     return new Stub(address, credentials, { channelOverride: channel });
   };
   const stubs = {
@@ -75,6 +85,22 @@ export function openStubs(options: ChannelOptions): { readonly stubs: Stubs; rea
     registry: stub('Registry'),
   } as Stubs;
   return { stubs, close: () => channel.close() };
+}
+
+function throughProxy(proxy: HttpProxy | null, address: string): Record<string, string> {
+  if (proxy === null) return {};
+  const { credentials } = proxy;
+  return {
+    'grpc.http_connect_target': `dns:${address}`,
+    ...(credentials === null ? {} : { 'grpc.http_connect_creds': credentials }),
+  };
+}
+
+/** Why a coordinator that does not answer cannot be reached, where a proxy stands in the way and says more. */
+export async function explained(address: string, error: unknown): Promise<unknown> {
+  if (!(error instanceof ConcordatError) || error.code !== 'WIRE_UNREACHABLE') return error;
+  const proxy = proxyFor(address, process.env);
+  return proxy === null ? error : ((await proxyFault(proxy, address)) ?? error);
 }
 
 export function callUnary(method: Unary, stub: grpc.Client, request: object): Promise<unknown> {

@@ -21,6 +21,8 @@ export interface Line {
   pause(tryNumber: number): Promise<void>;
   /** The call is cancelled when its line is given up, because a dead line may never end it by itself. */
   track<T extends grpc.Call>(call: T): T;
+  /** Something arrived that shows the other side to be alive. */
+  heard(): void;
 }
 
 /** Sends what the coordinator lacks of the blob, going on after a broken line; returns once it is durable there. */
@@ -28,17 +30,23 @@ export async function uploadBlob(line: Line, bytes: Uint8Array): Promise<string>
   if (bytes.length > LIMITS.blobBytesMax)
     throw new ConcordatError('WIRE_SIZE_EXCEEDED', `a blob may have at most ${LIMITS.blobBytesMax} bytes`);
   const hash = sha256(bytes);
-  await repeated(line, async () => {
-    const { transfer } = line.stubs;
-    const stat = await callUnary(transfer.stat, transfer, statRequest.encode({ sha256: hash }) as object);
-    const { complete, offset } = statResponse.decode(stat, 'StatResponse');
-    if (complete) return;
-    const receipt = uploadReceipt.decode(
-      await sendFrom(line, bytes, hash, Math.min(offset, bytes.length)),
-      'UploadReceipt',
-    );
-    if (receipt.sha256 !== hash) throw hashMismatch(hash);
-  });
+  let durable = 0;
+  await repeated(
+    line,
+    () => durable,
+    async () => {
+      const { transfer } = line.stubs;
+      const stat = await callUnary(transfer.stat, transfer, statRequest.encode({ sha256: hash }) as object);
+      const { complete, offset } = statResponse.decode(stat, 'StatResponse');
+      if (complete) return;
+      durable = offset;
+      const receipt = uploadReceipt.decode(
+        await sendFrom(line, bytes, hash, Math.min(offset, bytes.length)),
+        'UploadReceipt',
+      );
+      if (receipt.sha256 !== hash) throw hashMismatch(hash);
+    },
+  );
   return hash;
 }
 
@@ -47,42 +55,53 @@ export async function downloadBlob(line: Line, hash: string): Promise<Uint8Array
   const parts: Uint8Array[] = [];
   let arrived = 0;
   let size = Number.POSITIVE_INFINITY;
-  await repeated(line, async () => {
-    const request = downloadRequest.encode({ sha256: hash, offset: arrived }) as object;
-    const call = line.track(line.stubs.transfer.download(request));
-    try {
-      for await (const wire of call) {
-        const chunk = downloadChunk.decode(wire, 'DownloadChunk');
-        if (chunk.blobSize !== null) size = chunk.blobSize;
-        if (chunk.offset !== arrived) throw offsetMismatch(chunk.offset, arrived);
-        if (size > LIMITS.blobBytesMax || arrived + chunk.data.length > size)
-          throw new ConcordatError(
-            'WIRE_SIZE_EXCEEDED',
-            `the blob ${hash.slice(0, 12)}… is larger than announced or allowed`,
-          );
-        if (sha256(chunk.data) !== chunk.sha256) throw hashMismatch(hash);
-        parts.push(chunk.data);
-        arrived += chunk.data.length;
+  await repeated(
+    line,
+    () => arrived,
+    async () => {
+      const request = downloadRequest.encode({ sha256: hash, offset: arrived }) as object;
+      const call = line.track(line.stubs.transfer.download(request));
+      try {
+        for await (const wire of call) {
+          const chunk = downloadChunk.decode(wire, 'DownloadChunk');
+          if (chunk.blobSize !== null) size = chunk.blobSize;
+          if (chunk.offset !== arrived) throw offsetMismatch(chunk.offset, arrived);
+          if (size > LIMITS.blobBytesMax || arrived + chunk.data.length > size)
+            throw new ConcordatError(
+              'WIRE_SIZE_EXCEEDED',
+              `the blob ${hash.slice(0, 12)}… is larger than announced or allowed`,
+            );
+          if (sha256(chunk.data) !== chunk.sha256) throw hashMismatch(hash);
+          parts.push(chunk.data);
+          arrived += chunk.data.length;
+          line.heard();
+        }
+      } catch (error) {
+        call.cancel();
+        throw error instanceof ConcordatError ? error : errorOf(error as grpc.ServiceError);
       }
-    } catch (error) {
-      call.cancel();
-      throw error instanceof ConcordatError ? error : errorOf(error as grpc.ServiceError);
-    }
-    if (arrived !== size) throw offsetMismatch(arrived, size);
-  });
+      if (arrived !== size) throw offsetMismatch(arrived, size);
+    },
+  );
   const whole = new Uint8Array(Buffer.concat(parts, arrived));
   if (sha256(whole) !== hash) throw hashMismatch(hash);
   return whole;
 }
 
-/** Tries again after what may pass; anything else, and the last failure, goes to the caller. */
-async function repeated(line: Line, action: () => Promise<void>): Promise<void> {
+/**
+ * Tries again after what may pass; anything else, and the last failure, goes to the caller. As long as `moved` bytes
+ * grow from try to try the count begins anew: a line that often breaks is no line that is dead.
+ */
+async function repeated(line: Line, moved: () => number, action: () => Promise<void>): Promise<void> {
+  let before = moved();
   for (let tryNumber = 1; ; tryNumber++) {
     try {
       return await action();
     } catch (error) {
-      if (!(error instanceof ConcordatError) || !isTransient(error) || tryNumber >= LIMITS.transferTriesMax)
-        throw error;
+      if (!(error instanceof ConcordatError) || !isTransient(error)) throw error;
+      if (moved() > before) tryNumber = 1;
+      else if (tryNumber >= LIMITS.transferTriesMax) throw error;
+      before = moved();
     }
     await line.pause(tryNumber);
   }

@@ -6,6 +6,7 @@ import type { SiteEvents, SiteLink } from '../shared/transport.js';
 import { bundleDetail, bundleList, bundleQuery, enrollRequest, enrollResponse } from '../shared/wire/codecs.js';
 import { decodeCoordinatorFrame } from '../shared/wire/decode.js';
 import { encodeSiteFrame } from '../shared/wire/encode.js';
+import { isTransient } from '../shared/wire/status.js';
 import {
   type BundleDetail,
   type BundleEntry,
@@ -14,7 +15,7 @@ import {
   PROTOCOL_VERSION,
   type Welcome,
 } from '../shared/wire/types.js';
-import { type ChannelOptions, callUnary, errorOf, openStubs, type Stubs } from './rpc-channel.js';
+import { type ChannelOptions, callUnary, errorOf, explained, openStubs, type Stubs } from './rpc-channel.js';
 import { downloadBlob, type Line, uploadBlob } from './rpc-transfer.js';
 
 export interface ConnectionOptions extends ChannelOptions {
@@ -35,6 +36,8 @@ export async function requestEnrollment(invitation: Invitation, request: Enrollm
   try {
     const answer = await callUnary(stubs.enrollment.enroll, stubs.enrollment, enrollRequest.encode(request) as object);
     return enrollResponse.decode(answer, 'EnrollResponse');
+  } catch (error) {
+    throw await explained(invitation.coordinator, error);
   } finally {
     close();
   }
@@ -50,10 +53,15 @@ export type RegistryLink = Pick<SiteLink, 'download' | 'listBundles' | 'getBundl
 export function openRegistry(options: ChannelOptions): RegistryLink {
   const { stubs, close } = openStubs(options);
   const pause = () => new Promise<void>((resolve) => setTimeout(resolve, LIMITS.reconnectFirstMs));
+  const line: Line = { stubs, pause, track: (call) => call, heard: () => undefined };
+  const asked = <T>(answer: Promise<T>): Promise<T> =>
+    answer.catch(async (error: unknown) => {
+      throw await explained(options.address, error);
+    });
   return {
-    download: (hash) => downloadBlob({ stubs, pause, track: (call) => call }, hash),
-    listBundles: () => listBundles(stubs),
-    getBundle: (query) => getBundle(stubs, query),
+    download: (hash) => asked(downloadBlob(line, hash)),
+    listBundles: () => asked(listBundles(stubs)),
+    getBundle: (query) => asked(getBundle(stubs, query)),
     close: async () => close(),
   };
 }
@@ -72,7 +80,7 @@ export function connectToCoordinator(options: ConnectionOptions): SiteLink {
   return new Connection(options);
 }
 
-/** With 250 ms at first this is the longest pause. */
+/** With 250 ms at first this reaches the longest pause. */
 const REPLACED_FAILURES = 6;
 
 class Connection implements SiteLink, Line {
@@ -205,14 +213,27 @@ class Connection implements SiteLink, Line {
 
   private lost(stream: grpc.ClientDuplexStream<unknown, unknown>, reason: ConcordatError): void {
     if (this.closed || this.stream !== stream) return;
+    const welcomed = this.welcome !== null;
     this.stream = null;
     this.welcome = null;
     clearInterval(this.heartbeat);
     stream.cancel();
+    if (isTransient(reason)) this.replaceChannel();
+    if (welcomed) this.retreat(reason);
+    else void explained(this.options.address, reason).then((error) => this.retreat(error as ConcordatError));
+  }
+
+  /** Says that there is no connection, and why, and dials again after a pause. */
+  private retreat(reason: ConcordatError): void {
+    if (this.closed) return;
     // Another process holds this site's place: two that take it from each other by turns would never rest.
     if (reason.code === 'SITE_REPLACED') this.failures = Math.max(this.failures, REPLACED_FAILURES);
     this.reconnect = setTimeout(() => this.open(), this.delayMs(++this.failures));
     this.options.events.onDisconnected(reason);
+  }
+
+  heard(): void {
+    this.heardMs = Date.now();
   }
 
   track<T extends grpc.Call>(call: T): T {
@@ -224,12 +245,13 @@ class Connection implements SiteLink, Line {
   private giveUp(stream: grpc.ClientDuplexStream<unknown, unknown>): void {
     if (this.closed || this.stream !== stream) return;
     this.lost(stream, new ConcordatError('WIRE_SILENT', 'the coordinator gave no sign of life'));
-    this.replaceChannel();
   }
 
   /**
-   * A silent line is given up whole. Waiting for HTTP/2 to notice may take minutes: since Node 22 a session whose socket
-   * was cut in the middle of a write can stay open without one.
+   * A line that broke or fell silent is given up whole: the next one asks for the address anew, and only one backoff
+   * counts, ours, which begins small after every connection that worked (grpc-js has its own, up to as long as the
+   * coordinator was away). Waiting for HTTP/2 to notice a silent line may take minutes: since Node 22 a session whose
+   * socket was cut in the middle of a write can stay open without one.
    */
   private replaceChannel(): void {
     this.closeChannel();
