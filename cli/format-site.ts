@@ -1,5 +1,6 @@
+import type { LedgerEntry } from '../shared/egress-ledger.js';
 import type { StudyCheck } from '../shared/study-check.js';
-import type { LeavesRow, LedgerEntry } from '../site-agent/egress.js';
+import type { LeavesRow } from '../site-agent/egress.js';
 import { bytes, count, table, wrap } from './format.js';
 
 /**
@@ -61,6 +62,29 @@ export function ledgerTable(entries: readonly LedgerEntry[]): string {
     table(['#', 'time', 'study', 'computation', 'round', 'tensors', 'patients', 'bytes', 'sent', 'sha256'], rows),
     `${count(entries.length, 'release')}, ${bytes(sum)}; chain head ${entries[entries.length - 1]!.hash.slice(0, 16)}`,
   ].join('\n');
+}
+
+/** The egress ledger as CSV (RFC 4180): one line an entry, nothing per patient. */
+export function ledgerCsv(entries: readonly LedgerEntry[]): string {
+  const header = 'sequence,time,study,computation,round,attempt,tensors,patients,bytes,masked,sha256,previousHash,hash';
+  const lines = entries.map((entry) =>
+    [
+      entry.sequence,
+      entry.time,
+      entry.study,
+      entry.computation,
+      entry.round,
+      entry.attempt,
+      entry.tensors.length,
+      entry.patients,
+      entry.bytes,
+      entry.masked,
+      entry.sha256,
+      entry.previousHash,
+      entry.hash,
+    ].join(','),
+  );
+  return [header, ...lines].join('\n');
 }
 
 /** What `study check` found out about isolation. */

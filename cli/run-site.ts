@@ -45,6 +45,7 @@ export async function runSite(
     folder,
     signingKey: enrolled.signingKey,
     consortiumPublicKey: enrolled.consortiumPublicKey,
+    authority: enrolled.invitation.authority,
     policy: sitePolicy(folder),
     store,
     link: {

@@ -4,14 +4,17 @@ import path from 'node:path';
 import { RESULT_FILE } from '../shared/bundle/bundle.js';
 import { signatureFile } from '../shared/bundle/verify.js';
 import { decodeDocument, encodeDocument } from '../shared/document.js';
+import type { SignedLedgerHead } from '../shared/egress-ledger.js';
 import { ConcordatError } from '../shared/errors.js';
 import { fromHex } from '../shared/hex.js';
-import type { CoordinatorMessage, RoundTerms, SiteMessage } from '../shared/messages.js';
+import type { RoundTerms } from '../shared/messages.js';
 import { findMember, type Roster, rosterHash } from '../shared/roster.js';
 import type { BlobStore, EventStore } from '../shared/stores.js';
 import { endsAtMs, type Study, studySites } from '../shared/study.js';
-import type { Approval, Ratification, StudyCoordinatorMessage, StudySiteMessage } from '../shared/study-messages.js';
+import type { Approval, Ratification } from '../shared/study-messages.js';
 import { approvalIsSigned, ratificationIsSigned, readStudyDocument } from '../shared/study-signatures.js';
+import type { FromSite, ToSite } from '../shared/wire/types.js';
+import { type LedgerEvent, LedgerHeads } from './ledger-heads.js';
 import { type BundleFiles, type HostProgress, type LoggedEvent, StudyHost } from './shell/study-host.js';
 import type { StudyState } from './study.js';
 import type { StudyRun } from './study-run.js';
@@ -28,7 +31,7 @@ export interface ServicePorts {
   /** Takes up a roster that was signed just now. */
   lookForRoster(): void;
   rosterOfVersion(version: number): Roster;
-  send(site: string, message: CoordinatorMessage | StudyCoordinatorMessage): void;
+  send(site: string, message: ToSite): void;
   isConnected(site: string): boolean;
   nowMs(): number;
   assemble(run: StudyRun, study: Study, roster: Roster, transcriptHead: string): Promise<BundleFiles>;
@@ -46,10 +49,17 @@ export class CoordinatorService {
   private readonly timers = new Map<string, NodeJS.Timeout>();
   private poll: NodeJS.Timeout | undefined;
   private rosterVersionSent = 0;
+  private readonly ledgers: LedgerHeads;
   /** Roster chains and registry files, for every site. */
   private readonly published = new Set<string>();
 
-  constructor(private readonly ports: ServicePorts) {}
+  constructor(private readonly ports: ServicePorts) {
+    this.ledgers = new LedgerHeads({
+      append: (event) => void ports.events.append([{ study: '', type: event.type, payload: encodeDocument(event) }]),
+      sign: (bytes) => ports.sign(bytes),
+      nowMs: () => ports.nowMs(),
+    });
+  }
 
   /** Takes up every study of the log. Call before the port opens. */
   async start(): Promise<void> {
@@ -57,6 +67,10 @@ export class CoordinatorService {
     this.sweep();
     const studies = new Map<string, LoggedEvent[]>();
     for (const { study, payload } of this.ports.events.replay()) {
+      if (study === '') {
+        this.ledgers.replay(decodeDocument(payload) as LedgerEvent);
+        continue;
+      }
       const events = studies.get(study) ?? [];
       events.push(decodeDocument(payload) as LoggedEvent);
       studies.set(study, events);
@@ -111,7 +125,7 @@ export class CoordinatorService {
   }
 
   /** A message that is not acceptable is reported, and changes nothing. */
-  onSiteMessage(site: string, message: SiteMessage | StudySiteMessage): void {
+  onSiteMessage(site: string, message: FromSite): void {
     this.guarded(`${message.type} of ${site}`, () => this.route(site, message));
   }
 
@@ -149,7 +163,7 @@ export class CoordinatorService {
     this.ports.progress({ kind: 'refused', what, code, message });
   }
 
-  private route(site: string, message: SiteMessage | StudySiteMessage): void {
+  private route(site: string, message: FromSite): void {
     switch (message.type) {
       case 'taskProgress':
         return;
@@ -157,6 +171,8 @@ export class CoordinatorService {
         return this.onApproval(site, message.approval);
       case 'ratification':
         return this.onRatification(site, message.ratification);
+      case 'ledgerHead':
+        return this.onLedgerHead(site, message);
       default: {
         const host = this.hosts.get(message.studyHash);
         if (host !== undefined && studySites(host.study).includes(site)) host.onRoundMessage(site, message);
@@ -200,6 +216,14 @@ export class CoordinatorService {
         `the ratification of site "${site}" does not fit the bundle of the study`,
       );
     host.onRatification(ratification);
+  }
+
+  private onLedgerHead(site: string, { length, head, signature }: SignedLedgerHead): void {
+    const key = fromHex(findMember(this.ports.roster()?.roster ?? null, site)?.signingPublicKey ?? '', 32);
+    if (key === null) throw new ConcordatError('SITE_UNKNOWN', `site "${site}" is not in the signed roster`);
+    this.ledgers.take(site, { length, head, signature }, key, (countersigned) =>
+      this.ports.send(site, { type: 'ledgerCountersigned', ...countersigned }),
+    );
   }
 
   private hostOf(studyHash: string): StudyHost {

@@ -5,7 +5,6 @@ import {
   createPublicKey,
   randomBytes,
   sign,
-  verify,
   webcrypto,
   X509Certificate,
 } from 'node:crypto';
@@ -68,11 +67,6 @@ export async function createAuthority(dir: string, nowMs: number): Promise<void>
  */
 export function signAsAuthority(dir: string, bytes: Uint8Array): Uint8Array {
   return new Uint8Array(sign('sha256', bytes, createPrivateKey(readFileSync(files(dir).authorityKey, 'utf8'))));
-}
-
-/** Checks such a signature against the authority's certificate (PEM, as in an invitation). */
-export function isSignedByAuthority(authority: string, bytes: Uint8Array, signature: Uint8Array): boolean {
-  return verify('sha256', bytes, new X509Certificate(authority).publicKey, signature);
 }
 
 /** The server's identity; made at the first start and again before it expires, so that a restart needs no operator. */

@@ -194,6 +194,12 @@ export const PROTOCOL_ERRORS = {
     exit: 1,
     hint: 'The egress ledger was changed or cut after it was written. Keep the file for the audit and restore it from a backup.',
   },
+  STORE_LEDGER_CONTRADICTED: {
+    fault: 'site',
+    grpc: 'DATA_LOSS',
+    exit: 1,
+    hint: 'The egress ledger is not the one whose heads were signed: one side cut, rewrote or restored its records. Keep the file, and let `coordinator egress --ledger` compare both.',
+  },
   STORE_LOCKED: {
     fault: 'user',
     grpc: 'FAILED_PRECONDITION',

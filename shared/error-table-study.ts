@@ -196,6 +196,12 @@ export const STUDY_ERRORS = {
     exit: 3,
     hint: 'A decision is signed and final. See `concordat site studies`; to stop a running study ask the consortium to abort it.',
   },
+  SITE_COUNTERSIGNATURE_INVALID: {
+    fault: 'coordinator',
+    grpc: 'PERMISSION_DENIED',
+    exit: 3,
+    hint: 'A countersignature under the egress ledger is not by the transport authority that this site pinned at enrollment. Ask the operator of the coordinator.',
+  },
   SITE_NAME_INVALID: {
     fault: 'user',
     grpc: 'INVALID_ARGUMENT',

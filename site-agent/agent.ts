@@ -1,8 +1,9 @@
 import type { ConcordatError } from '../shared/errors.js';
-import type { CoordinatorMessage } from '../shared/messages.js';
-import type { StudyClosed, StudyCoordinatorMessage } from '../shared/study-messages.js';
+import type { StudyClosed } from '../shared/study-messages.js';
+import type { ToSite } from '../shared/wire/types.js';
 import { type AgentConfig, AgentContext } from './shell/agent-context.js';
 import { Decisions } from './shell/decisions.js';
+import { LedgerKeeper } from './shell/ledger-keeper.js';
 import { RatificationDesk } from './shell/ratification.js';
 import { RunningStudies } from './shell/running-studies.js';
 import { TrustedChain } from './shell/trusted-chain.js';
@@ -16,6 +17,7 @@ export type { AgentConfig, AgentProgress } from './shell/agent-context.js';
 export class SiteAgent {
   private readonly context: AgentContext;
   private readonly chain: TrustedChain;
+  private readonly ledger: LedgerKeeper;
   private readonly decisions: Decisions;
   private readonly studies: RunningStudies;
   private readonly ratification: RatificationDesk;
@@ -25,7 +27,8 @@ export class SiteAgent {
     this.context = new AgentContext(config);
     this.chain = new TrustedChain(this.context);
     this.decisions = new Decisions(this.context, this.chain);
-    this.studies = new RunningStudies(this.context, this.chain);
+    this.ledger = new LedgerKeeper(this.context);
+    this.studies = new RunningStudies(this.context, this.chain, this.ledger);
     this.ratification = new RatificationDesk(this.context, this.studies);
   }
 
@@ -48,6 +51,7 @@ export class SiteAgent {
 
   onConnected(): void {
     this.context.config.progress({ kind: 'connected' });
+    this.ledger.onConnected();
     this.decisions.onConnected();
     this.studies.onConnected();
   }
@@ -58,7 +62,7 @@ export class SiteAgent {
     this.studies.onDisconnected();
   }
 
-  async onMessage(message: CoordinatorMessage | StudyCoordinatorMessage): Promise<void> {
+  async onMessage(message: ToSite): Promise<void> {
     try {
       await this.route(message);
     } catch (error) {
@@ -66,10 +70,12 @@ export class SiteAgent {
     }
   }
 
-  private async route(message: CoordinatorMessage | StudyCoordinatorMessage): Promise<void> {
+  private async route(message: ToSite): Promise<void> {
     switch (message.type) {
       case 'rosterPublished':
         return this.chain.onPublished(await this.context.fetch(message.rosterBlob));
+      case 'ledgerCountersigned':
+        return this.ledger.onCountersigned(message);
       case 'studyProposed':
         return this.decisions.onProposed(message);
       case 'studyStarted':

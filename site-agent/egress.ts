@@ -1,13 +1,10 @@
-import { createHash } from 'node:crypto';
-import { canonicalJson } from '../shared/canonical-json.js';
 import { ConcordatError, type Problem } from '../shared/errors.js';
-import { contributionBytes } from '../shared/fixed-point.js';
 import { type Contribution, type TensorSpec, tensorSize } from '../shared/tensors.js';
 import { type Policy, visibilityRefusal } from './policy.js';
 
 /**
- * Pure core of the release gate, the one exit for data: what may leave, and the hash-chained ledger of what left. The
- * disclosure guard decides over sets (guard.ts); this decides over one contribution.
+ * Pure core of the release gate, the one exit for data: what may leave. What left is in the egress ledger
+ * (shared/egress-ledger.ts). The disclosure guard decides over sets (guard.ts); this decides over one contribution.
  */
 export interface ReleaseContext {
   readonly site: string;
@@ -98,94 +95,6 @@ function tensorFault(
       message: `this site is no contributor of tensor "${leaf.name}" but would fill it`,
     };
   return null;
-}
-
-/** One line of the egress ledger: what left, for which study and round, over how many patients. Nothing per patient. */
-export interface LedgerEntry {
-  readonly sequence: number;
-  /** ISO 8601, given by the caller. */
-  readonly time: string;
-  readonly study: string;
-  readonly computation: string;
-  readonly round: number;
-  readonly attempt: number;
-  readonly tensors: readonly {
-    readonly name: string;
-    readonly shape: readonly number[];
-    readonly visibility: 'total' | 'site';
-  }[];
-  readonly patients: number;
-  readonly bytes: number;
-  /** SHA-256 of the bytes that left. */
-  readonly sha256: string;
-  readonly masked: boolean;
-  /** Hash of the entry before, or 64 zeros. */
-  readonly previousHash: string;
-  /** SHA-256 of this entry without this field. */
-  readonly hash: string;
-}
-
-export const LEDGER_START = '0'.repeat(64);
-
-export interface Released {
-  readonly time: string;
-  readonly study: string;
-  readonly computation: string;
-  readonly round: number;
-  readonly attempt: number;
-  readonly leaves: readonly TensorSpec[];
-  readonly patients: number;
-  readonly sha256: string;
-  readonly masked: boolean;
-  /** By default what the encoded tensors take. */
-  readonly bytes?: number;
-}
-
-/** The entry that follows `last` (null at the start). Append it durably before the first byte leaves. */
-export function ledgerEntry(last: LedgerEntry | null, released: Released): LedgerEntry {
-  const { time, study, computation, round, attempt, leaves, patients, sha256, masked } = released;
-  const entry = {
-    sequence: (last?.sequence ?? 0) + 1,
-    time,
-    study,
-    computation,
-    round,
-    attempt,
-    tensors: leaves.map(({ name, shape, visibility }) => ({ name, shape, visibility })),
-    patients,
-    bytes: released.bytes ?? contributionBytes(leaves),
-    sha256,
-    masked,
-    previousHash: last?.hash ?? LEDGER_START,
-  };
-  return { ...entry, hash: entryHash(entry) };
-}
-
-function entryHash(entry: Omit<LedgerEntry, 'hash'>): string {
-  return createHash('sha256').update('concordat egress v1\n').update(canonicalJson(entry)).digest('hex');
-}
-
-/**
- * Checks numbering, hashes and links of a whole ledger. `head` is the last hash as kept elsewhere (the site's store):
- * without it a ledger cut at the end looks whole.
- *
- * @throws ConcordatError STORE_LEDGER_BROKEN with every broken entry.
- */
-export function verifyLedger(entries: readonly LedgerEntry[], head?: string): void {
-  const problems: Problem[] = [];
-  let previous = LEDGER_START;
-  for (const [index, entry] of entries.entries()) {
-    const at = (message: string) => problems.push({ row: index + 1, message });
-    const { hash, ...body } = entry;
-    if (entry.sequence !== index + 1) at(`entry ${index + 1} has number ${entry.sequence}`);
-    if (entry.previousHash !== previous) at(`entry ${index + 1} does not follow the one before it`);
-    if (entryHash(body) !== hash) at(`entry ${index + 1} was changed after it was written`);
-    previous = hash;
-  }
-  if (head !== undefined && head !== previous)
-    problems.push({ message: 'the ledger ends before or after its known head' });
-  if (problems.length > 0)
-    throw new ConcordatError('STORE_LEDGER_BROKEN', 'the egress ledger does not verify', { problems });
 }
 
 /** A row of "what will leave", shown before a site approves. */

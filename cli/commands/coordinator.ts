@@ -7,6 +7,7 @@ import { readConsortiumPublicKey } from '../consortium-keys.js';
 import { type Check, doctorText } from '../doctor/check.js';
 import { type ObservationOptions, startObserver, withObservation } from '../observe/observe.js';
 import { parsePort } from '../options.js';
+import { registerCoordinatorEgress } from './egress.js';
 
 export function registerCoordinator(program: Command): void {
   const coordinator = program
@@ -101,6 +102,8 @@ export function registerCoordinator(program: Command): void {
       const { coordinatorDoctor } = await import('../doctor/coordinator-doctor.js');
       reportChecks(await coordinatorDoctor(options.dir, Date.now), output(command.optsWithGlobals()['json'] === true));
     });
+
+  registerCoordinatorEgress(coordinator);
 }
 
 /** Prints what a doctor found; exit status 1 where there is a problem. */

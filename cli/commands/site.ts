@@ -15,6 +15,7 @@ import { type Output, output } from '../console.js';
 import { table } from '../format.js';
 import { type ObservationOptions, startObserver, withObservation } from '../observe/observe.js';
 import { reportChecks, untilSignal } from './coordinator.js';
+import { registerSiteEgress } from './egress.js';
 
 interface SiteOptions {
   readonly dir: string;
@@ -174,22 +175,7 @@ export function registerSite(program: Command): void {
       });
     });
 
-  withFolder(site.command('egress'))
-    .description('the ledger: everything that left this site')
-    .option('--study <hash>', 'only this study')
-    .option('--verify', 'check the chain of hashes')
-    .action(async (options: SiteOptions & { study?: string; verify?: boolean }, command: Command) => {
-      const { verifyLedger } = await import('../../site-agent/egress.js');
-      const { ledgerTable } = await import('../format-site.js');
-      const entries = await withStore(options.dir, async (store) => store.ledger().map((line) => JSON.parse(line)));
-      if (options.verify === true) verifyLedger(entries);
-      const shown = entries.filter((entry) => options.study === undefined || entry.study.startsWith(options.study));
-      const verdict = options.verify === true ? '\nThe chain of hashes is whole.' : '';
-      out(command).result(`${ledgerTable(shown)}${verdict}`, {
-        entries: shown,
-        ...(options.verify === true ? { verified: true } : {}),
-      });
-    });
+  registerSiteEgress(site);
 }
 
 // Approval -----------------------------------------------------------------------------------------------------------

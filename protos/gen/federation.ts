@@ -11,6 +11,8 @@ import type { FederationClient as _concordat_v1_FederationClient, FederationDefi
 import type { Heartbeat as _concordat_v1_Heartbeat, Heartbeat__Output as _concordat_v1_Heartbeat__Output } from './concordat/v1/Heartbeat.js';
 import type { HeartbeatAnswer as _concordat_v1_HeartbeatAnswer, HeartbeatAnswer__Output as _concordat_v1_HeartbeatAnswer__Output } from './concordat/v1/HeartbeatAnswer.js';
 import type { Hello as _concordat_v1_Hello, Hello__Output as _concordat_v1_Hello__Output } from './concordat/v1/Hello.js';
+import type { LedgerCountersigned as _concordat_v1_LedgerCountersigned, LedgerCountersigned__Output as _concordat_v1_LedgerCountersigned__Output } from './concordat/v1/LedgerCountersigned.js';
+import type { LedgerHead as _concordat_v1_LedgerHead, LedgerHead__Output as _concordat_v1_LedgerHead__Output } from './concordat/v1/LedgerHead.js';
 import type { MaskedInput as _concordat_v1_MaskedInput, MaskedInput__Output as _concordat_v1_MaskedInput__Output } from './concordat/v1/MaskedInput.js';
 import type { MaskedInputReceived as _concordat_v1_MaskedInputReceived, MaskedInputReceived__Output as _concordat_v1_MaskedInputReceived__Output } from './concordat/v1/MaskedInputReceived.js';
 import type { PreKey as _concordat_v1_PreKey, PreKey__Output as _concordat_v1_PreKey__Output } from './concordat/v1/PreKey.js';
@@ -59,6 +61,8 @@ export interface ProtoGrpcType {
       Heartbeat: MessageTypeDefinition<_concordat_v1_Heartbeat, _concordat_v1_Heartbeat__Output>
       HeartbeatAnswer: MessageTypeDefinition<_concordat_v1_HeartbeatAnswer, _concordat_v1_HeartbeatAnswer__Output>
       Hello: MessageTypeDefinition<_concordat_v1_Hello, _concordat_v1_Hello__Output>
+      LedgerCountersigned: MessageTypeDefinition<_concordat_v1_LedgerCountersigned, _concordat_v1_LedgerCountersigned__Output>
+      LedgerHead: MessageTypeDefinition<_concordat_v1_LedgerHead, _concordat_v1_LedgerHead__Output>
       MaskedInput: MessageTypeDefinition<_concordat_v1_MaskedInput, _concordat_v1_MaskedInput__Output>
       MaskedInputReceived: MessageTypeDefinition<_concordat_v1_MaskedInputReceived, _concordat_v1_MaskedInputReceived__Output>
       PreKey: MessageTypeDefinition<_concordat_v1_PreKey, _concordat_v1_PreKey__Output>

@@ -106,6 +106,7 @@ export const SITE_FRAMES: Table<wire.SiteFrame> = {
   }),
   approval: message<study.ApprovalMessage, gen.ApprovalMessage>({ approval }),
   ratification: message<study.RatificationMessage, gen.RatificationMessage>({ ratification }),
+  ledgerHead: message<wire.LedgerHeadMessage, gen.LedgerHead>({ length: uint64, head: hash, signature: bytes(64) }),
   siteReady: message<round.SiteReady, gen.SiteReady>({ studyHash: hash, incarnation: name, context: nullable(hash) }),
   preKeyAnswer: message<round.PreKeyAnswer, gen.PreKeyAnswer>({ studyHash: hash, preKey }),
   maskedInput: message<round.MaskedInput, gen.MaskedInput>({
@@ -178,6 +179,12 @@ export const COORDINATOR_FRAMES: Table<wire.CoordinatorFrame> = {
       withdrawn: 'CLOSED_PHASE_WITHDRAWN',
     }),
     reason,
+  }),
+  // DER, so that its length varies.
+  ledgerCountersigned: message<wire.LedgerCountersigned, gen.LedgerCountersigned>({
+    length: uint64,
+    head: hash,
+    signature: bytes(),
   }),
   preKeyRequest: message<round.PreKeyRequest, gen.PreKeyRequest>({ studyHash: hash, slot: uint32 }),
   attemptOffer: message<round.AttemptOffer, gen.AttemptOffer>({

@@ -14,6 +14,8 @@ export type { GetBundleResponse } from '../../protos/gen/concordat/v1/GetBundleR
 export type { Heartbeat } from '../../protos/gen/concordat/v1/Heartbeat.js';
 export type { HeartbeatAnswer } from '../../protos/gen/concordat/v1/HeartbeatAnswer.js';
 export type { Hello } from '../../protos/gen/concordat/v1/Hello.js';
+export type { LedgerCountersigned } from '../../protos/gen/concordat/v1/LedgerCountersigned.js';
+export type { LedgerHead } from '../../protos/gen/concordat/v1/LedgerHead.js';
 export type { ListBundlesResponse } from '../../protos/gen/concordat/v1/ListBundlesResponse.js';
 export type { MaskedInput } from '../../protos/gen/concordat/v1/MaskedInput.js';
 export type { MaskedInputReceived } from '../../protos/gen/concordat/v1/MaskedInputReceived.js';

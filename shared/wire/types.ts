@@ -1,3 +1,4 @@
+import type { SignedLedgerHead } from '../egress-ledger.js';
 import type { CoordinatorMessage, SiteMessage } from '../messages.js';
 import type { StudyCoordinatorMessage, StudySiteMessage } from '../study-messages.js';
 
@@ -31,9 +32,19 @@ export interface HeartbeatAnswer {
   readonly sequence: number;
 }
 
+/** The head of the site's egress ledger, signed by the site. */
+export interface LedgerHeadMessage extends SignedLedgerHead {
+  readonly type: 'ledgerHead';
+}
+
+/** The head that the coordinator logged last for the site, signed by the transport authority. */
+export interface LedgerCountersigned extends SignedLedgerHead {
+  readonly type: 'ledgerCountersigned';
+}
+
 /** What a site's handlers may send and receive; hello, welcome and heartbeats stay inside the RPC shells. */
-export type FromSite = SiteMessage | StudySiteMessage;
-export type ToSite = CoordinatorMessage | StudyCoordinatorMessage;
+export type FromSite = SiteMessage | StudySiteMessage | LedgerHeadMessage;
+export type ToSite = CoordinatorMessage | StudyCoordinatorMessage | LedgerCountersigned;
 
 export type SiteFrame = FromSite | Hello | Heartbeat;
 export type CoordinatorFrame = ToSite | Welcome | HeartbeatAnswer;

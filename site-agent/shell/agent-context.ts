@@ -1,12 +1,11 @@
 import { ConcordatError, type ErrorCode } from '../../shared/errors.js';
-import type { SiteMessage } from '../../shared/messages.js';
 import type { Secret } from '../../shared/secret.js';
 import type { SiteStore } from '../../shared/stores.js';
 import type { Study } from '../../shared/study.js';
-import type { StudySiteMessage } from '../../shared/study-messages.js';
 import { readStudyDocument } from '../../shared/study-signatures.js';
 import type { TensorSpec } from '../../shared/tensors.js';
 import type { SiteLink } from '../../shared/transport.js';
+import type { FromSite } from '../../shared/wire/types.js';
 import type { Policy } from '../policy.js';
 import { encodeSiteRecord, type KnownStudy, SiteLog, type SiteRecord } from '../site-records.js';
 
@@ -16,6 +15,8 @@ export interface AgentConfig {
   readonly folder: string;
   readonly signingKey: Secret;
   readonly consortiumPublicKey: Uint8Array;
+  /** Certificate (PEM) of the transport authority, pinned at enrollment: countersigns the egress ledger. */
+  readonly authority: string;
   readonly policy: Policy;
   readonly store: SiteStore;
   readonly link: Pick<SiteLink, 'connected' | 'send' | 'upload' | 'download'>;
@@ -63,7 +64,7 @@ export class AgentContext {
   }
 
   /** Dropped without a connection: everything that matters is sent again after the next one. */
-  send(message: SiteMessage | StudySiteMessage): void {
+  send(message: FromSite): void {
     this.config.link.send(message);
   }
 

@@ -9,6 +9,7 @@ import { approvalIsSigned, readStudyDocument } from '../../shared/study-signatur
 import type { KnownStudy } from '../site-records.js';
 import { type AgentContext, codeOf } from './agent-context.js';
 import { boxKeyOwner, frozenCohort, guardRulesOf } from './decide.js';
+import type { LedgerKeeper } from './ledger-keeper.js';
 import { SiteStudy } from './site-study.js';
 import { StudyPorts } from './study-ports.js';
 import type { TrustedChain } from './trusted-chain.js';
@@ -24,8 +25,9 @@ export class RunningStudies {
   constructor(
     private readonly context: AgentContext,
     private readonly chain: TrustedChain,
+    ledger: LedgerKeeper,
   ) {
-    this.ports = new StudyPorts(context);
+    this.ports = new StudyPorts(context, ledger);
   }
 
   /** Takes up every study that was running. One that cannot be (its table is gone or changed) keeps no other from it. */

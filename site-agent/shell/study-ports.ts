@@ -1,20 +1,20 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { EMPTY_GUARD, type GuardState } from '../../shared/guard-decision.js';
 import type { Study } from '../../shared/study.js';
-import { checkRelease, type LedgerEntry, ledgerEntry } from '../egress.js';
+import { checkRelease } from '../egress.js';
 import { encodeSiteRecord, type KnownStudy } from '../site-records.js';
 import type { AgentContext } from './agent-context.js';
+import type { LedgerKeeper } from './ledger-keeper.js';
 import type { SiteStudyPorts } from './site-study.js';
 
-/** Joins running studies to the site's store and connection. The ledger and the guard are one for all studies. */
+/** Joins running studies to the site's store and connection. The guard is one for all studies over a cohort. */
 export class StudyPorts {
-  private lastLedger: LedgerEntry | null;
   private readonly guards = new Map<string, GuardState>();
 
-  constructor(private readonly context: AgentContext) {
-    const ledger = context.config.store.ledger();
-    this.lastLedger = ledger.length === 0 ? null : (JSON.parse(ledger.at(-1)!) as LedgerEntry);
-  }
+  constructor(
+    private readonly context: AgentContext,
+    private readonly ledger: LedgerKeeper,
+  ) {}
 
   of(known: KnownStudy, study: Study, patients: number, stopped: (error: unknown) => void): SiteStudyPorts {
     const { config } = this.context;
@@ -64,15 +64,7 @@ export class StudyPorts {
       recordEgress: (released) => {
         const time = new Date(config.nowMs()).toISOString();
         const masked = study.privacy.secureAggregation;
-        const entry = ledgerEntry(this.lastLedger, {
-          time,
-          study: studyHash,
-          attempt,
-          masked,
-          ...released,
-        });
-        store.appendLedger(JSON.stringify(entry));
-        this.lastLedger = entry;
+        this.ledger.record({ time, study: studyHash, attempt, masked, ...released });
       },
       keepOwnValues: (computation, iteration, values) =>
         this.context.append(studyHash, {

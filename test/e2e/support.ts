@@ -24,13 +24,13 @@ import { advanceRun, startRun } from '../../coordinator/study-run.js';
 import { verifyBundle } from '../../shared/bundle/verify.js';
 import type { Cohort } from '../../shared/cohort.site.js';
 import { decodeDocument } from '../../shared/document.js';
+import { type LedgerEntry, verifyLedger } from '../../shared/egress-ledger.js';
 import { addInto, decodeTotal, encodeContribution, zeroWords } from '../../shared/fixed-point.js';
 import { planStudy } from '../../shared/plan.js';
 import { seededRandom } from '../../shared/rng.js';
 import { type Study, studyHash, studySchema, studySites } from '../../shared/study.js';
 import { loadCohort } from '../../site-agent/cohort-files.js';
 import { SITE_COMPUTATIONS } from '../../site-agent/computations.js';
-import { type LedgerEntry, verifyLedger } from '../../site-agent/egress.js';
 import { contributionOf, siteView } from '../../site-agent/site-run.site.js';
 import { openSiteStore } from '../../site-agent/store.js';
 

@@ -66,7 +66,7 @@ export class ComposedSite {
 
   constructor(
     readonly name: string,
-    root: string,
+    private readonly root: string,
   ) {
     this.folder = path.join(root, name);
     mkdirSync(this.folder, { recursive: true });
@@ -89,6 +89,7 @@ export class ComposedSite {
       signingKey: keyOf(this.name),
       consortiumPublicKey: CONSORTIUM_KEY,
       policy: parsePolicy(this.policy, 'policy.yaml'),
+      authority: authorityPem(this.root),
       store: this.store,
       link: {
         get connected() {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { isSignedByAuthority } from '../../coordinator/tls.js';
+import { isSignedByAuthority } from '../../shared/authority.js';
 import { smallStudy } from '../e2e/support.js';
 import { Composed, until } from './composed.js';
 

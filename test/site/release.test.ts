@@ -1,17 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { leavesTable, ledgerTable } from '../../cli/format-site.js';
+import { type LedgerEntry, ledgerEntry, verifyLedger } from '../../shared/egress-ledger.js';
 import { ConcordatError } from '../../shared/errors.js';
 import type { Study } from '../../shared/study.js';
 import { parseStudy } from '../../shared/study-parse.js';
 import type { TensorSpec } from '../../shared/tensors.js';
-import {
-  checkRelease,
-  describeLeaves,
-  type LedgerEntry,
-  ledgerEntry,
-  type ReleaseContext,
-  verifyLedger,
-} from '../../site-agent/egress.js';
+import { checkRelease, describeLeaves, type ReleaseContext } from '../../site-agent/egress.js';
 import { DEFAULT_POLICY, evaluateStudy, type Policy, parsePolicy, requireAllowed } from '../../site-agent/policy.js';
 
 const SITES = ['alder', 'birch', 'cedar', 'dogwood'];

@@ -55,6 +55,7 @@ export const SITE_SAMPLES: SiteFrame[] = [
       signature: bytes(64),
     },
   },
+  { type: 'ledgerHead', length: 57, head: hash(), signature: bytes(64) },
   { type: 'siteReady', studyHash: hash(), incarnation: 'a1', context: null },
   { type: 'siteReady', studyHash: hash(), incarnation: 'a1', context: hash() },
   { type: 'preKeyAnswer', studyHash: hash(), preKey: preKey() },
@@ -113,6 +114,7 @@ export const COORDINATOR_SAMPLES: CoordinatorFrame[] = [
     files: [{ path: 'bundle.json', blobHash: hash() }],
   },
   { type: 'studyClosed', studyHash: hash(), phase: 'withdrawn', reason: 'birch withdrew' },
+  { type: 'ledgerCountersigned', length: 57, head: hash(), signature: bytes(71) },
   { type: 'preKeyRequest', studyHash: hash(), slot: 1 },
   {
     type: 'attemptOffer',

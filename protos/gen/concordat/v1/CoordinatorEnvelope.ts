@@ -8,6 +8,7 @@ import type { StudyStarted as _concordat_v1_StudyStarted, StudyStarted__Output a
 import type { StudyProgress as _concordat_v1_StudyProgress, StudyProgress__Output as _concordat_v1_StudyProgress__Output } from '../../concordat/v1/StudyProgress.js';
 import type { RatificationRequest as _concordat_v1_RatificationRequest, RatificationRequest__Output as _concordat_v1_RatificationRequest__Output } from '../../concordat/v1/RatificationRequest.js';
 import type { StudyClosed as _concordat_v1_StudyClosed, StudyClosed__Output as _concordat_v1_StudyClosed__Output } from '../../concordat/v1/StudyClosed.js';
+import type { LedgerCountersigned as _concordat_v1_LedgerCountersigned, LedgerCountersigned__Output as _concordat_v1_LedgerCountersigned__Output } from '../../concordat/v1/LedgerCountersigned.js';
 import type { PreKeyRequest as _concordat_v1_PreKeyRequest, PreKeyRequest__Output as _concordat_v1_PreKeyRequest__Output } from '../../concordat/v1/PreKeyRequest.js';
 import type { AttemptOffer as _concordat_v1_AttemptOffer, AttemptOffer__Output as _concordat_v1_AttemptOffer__Output } from '../../concordat/v1/AttemptOffer.js';
 import type { MaskedInputReceived as _concordat_v1_MaskedInputReceived, MaskedInputReceived__Output as _concordat_v1_MaskedInputReceived__Output } from '../../concordat/v1/MaskedInputReceived.js';
@@ -24,13 +25,14 @@ export interface CoordinatorEnvelope {
   'studyProgress'?: (_concordat_v1_StudyProgress | null);
   'ratificationRequest'?: (_concordat_v1_RatificationRequest | null);
   'studyClosed'?: (_concordat_v1_StudyClosed | null);
+  'ledgerCountersigned'?: (_concordat_v1_LedgerCountersigned | null);
   'preKeyRequest'?: (_concordat_v1_PreKeyRequest | null);
   'attemptOffer'?: (_concordat_v1_AttemptOffer | null);
   'maskedInputReceived'?: (_concordat_v1_MaskedInputReceived | null);
   'survivorsProposal'?: (_concordat_v1_SurvivorsProposal | null);
   'unmaskRequest'?: (_concordat_v1_UnmaskRequest | null);
   'attemptClosed'?: (_concordat_v1_AttemptClosed | null);
-  'body'?: "welcome"|"heartbeatAnswer"|"rosterPublished"|"studyProposed"|"studyStarted"|"studyProgress"|"ratificationRequest"|"studyClosed"|"preKeyRequest"|"attemptOffer"|"maskedInputReceived"|"survivorsProposal"|"unmaskRequest"|"attemptClosed";
+  'body'?: "welcome"|"heartbeatAnswer"|"rosterPublished"|"studyProposed"|"studyStarted"|"studyProgress"|"ratificationRequest"|"studyClosed"|"ledgerCountersigned"|"preKeyRequest"|"attemptOffer"|"maskedInputReceived"|"survivorsProposal"|"unmaskRequest"|"attemptClosed";
 }
 
 export interface CoordinatorEnvelope__Output {
@@ -42,11 +44,12 @@ export interface CoordinatorEnvelope__Output {
   'studyProgress'?: (_concordat_v1_StudyProgress__Output);
   'ratificationRequest'?: (_concordat_v1_RatificationRequest__Output);
   'studyClosed'?: (_concordat_v1_StudyClosed__Output);
+  'ledgerCountersigned'?: (_concordat_v1_LedgerCountersigned__Output);
   'preKeyRequest'?: (_concordat_v1_PreKeyRequest__Output);
   'attemptOffer'?: (_concordat_v1_AttemptOffer__Output);
   'maskedInputReceived'?: (_concordat_v1_MaskedInputReceived__Output);
   'survivorsProposal'?: (_concordat_v1_SurvivorsProposal__Output);
   'unmaskRequest'?: (_concordat_v1_UnmaskRequest__Output);
   'attemptClosed'?: (_concordat_v1_AttemptClosed__Output);
-  'body'?: "welcome"|"heartbeatAnswer"|"rosterPublished"|"studyProposed"|"studyStarted"|"studyProgress"|"ratificationRequest"|"studyClosed"|"preKeyRequest"|"attemptOffer"|"maskedInputReceived"|"survivorsProposal"|"unmaskRequest"|"attemptClosed";
+  'body'?: "welcome"|"heartbeatAnswer"|"rosterPublished"|"studyProposed"|"studyStarted"|"studyProgress"|"ratificationRequest"|"studyClosed"|"ledgerCountersigned"|"preKeyRequest"|"attemptOffer"|"maskedInputReceived"|"survivorsProposal"|"unmaskRequest"|"attemptClosed";
 }

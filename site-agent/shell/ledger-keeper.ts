@@ -1,0 +1,101 @@
+import { decodeDocument, encodeDocument } from '../../shared/document.js';
+import {
+  headIsCountersigned,
+  headOf,
+  headProblem,
+  type LedgerEntry,
+  ledgerEntry,
+  type Released,
+  type SignedLedgerHead,
+  signHead,
+} from '../../shared/egress-ledger.js';
+import { ConcordatError } from '../../shared/errors.js';
+import type { SiteStore } from '../../shared/stores.js';
+import type { AgentContext } from './agent-context.js';
+
+/** The one writer of the egress ledger. What it writes is durable, and its head is on its way, before the bytes leave. */
+export class LedgerKeeper {
+  private last: LedgerEntry | null = null;
+  private readonly hashes: string[] = [];
+  /** Newest entry of each study. */
+  private readonly ofStudy = new Map<string, LedgerEntry>();
+  private countersigned: SignedLedgerHead | null;
+
+  constructor(private readonly context: AgentContext) {
+    for (const entry of readLedger(context.config.store)) this.take(entry);
+    this.countersigned = readCountersigned(context.config.store).at(-1) ?? null;
+  }
+
+  /**
+   * Writes the entry of a masked input. After a crash between this and the participant's own record the same masked input
+   * is made again, byte for byte: it has its entry already, and gets no second one.
+   */
+  record(released: Released): void {
+    const known = this.ofStudy.get(released.study);
+    const same =
+      known !== undefined &&
+      known.sha256 === released.sha256 &&
+      known.computation === released.computation &&
+      known.round === released.round &&
+      known.attempt === released.attempt;
+    if (!same) {
+      const entry = ledgerEntry(this.last, released);
+      this.context.config.store.appendLedger(JSON.stringify(entry));
+      this.take(entry);
+    }
+    this.sendHead();
+  }
+
+  onConnected(): void {
+    this.sendHead();
+  }
+
+  /**
+   * The coordinator's answer: the head that it logged last. It is kept whatever it says, if the pinned authority signed it:
+   * a countersigned head that is not in this ledger is the proof that the ledger is no longer the one that was reported.
+   */
+  onCountersigned({ length, head, signature }: SignedLedgerHead): void {
+    const { config } = this.context;
+    const given = { length, head, signature };
+    if (!headIsCountersigned(config.site, given, config.authority))
+      throw new ConcordatError(
+        'SITE_COUNTERSIGNATURE_INVALID',
+        'the coordinator answered the head of the egress ledger with a signature that is not the pinned authority’s',
+      );
+    const known = this.countersigned?.length === length && this.countersigned.head === head;
+    if (!known) {
+      config.store.append([{ study: '', type: COUNTERSIGNED, payload: encodeDocument(given) }]);
+      this.countersigned = given;
+    }
+    const problem = headProblem(this.hashes, given);
+    if (problem !== null)
+      throw new ConcordatError(
+        'STORE_LEDGER_CONTRADICTED',
+        `the egress ledger is not the one that the coordinator countersigned: ${problem}`,
+      );
+  }
+
+  private sendHead(): void {
+    const { site, signingKey } = this.context.config;
+    this.context.send({ type: 'ledgerHead', ...signHead(site, headOf(this.last), signingKey) });
+  }
+
+  private take(entry: LedgerEntry): void {
+    this.last = entry;
+    this.hashes.push(entry.hash);
+    this.ofStudy.set(entry.study, entry);
+  }
+}
+
+const COUNTERSIGNED = 'ledgerCountersigned';
+
+export function readLedger(store: Pick<SiteStore, 'ledger'>): LedgerEntry[] {
+  return store.ledger().map((line) => JSON.parse(line) as LedgerEntry);
+}
+
+/** Every head that the coordinator countersigned, in the order of arrival. */
+export function readCountersigned(store: Pick<SiteStore, 'replay'>): SignedLedgerHead[] {
+  return [...store.replay({ study: '' })]
+    .filter(({ type }) => type === COUNTERSIGNED)
+    .map(({ payload }) => decodeDocument(payload) as SignedLedgerHead);
+}
