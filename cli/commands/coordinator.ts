@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import type { ServicePorts } from '../../coordinator/service.js';
@@ -79,10 +79,10 @@ export function registerCoordinator(program: Command): void {
         await observer.close();
         throw error;
       });
-      writeFileSync(
-        path.join(options.dir, 'address.json'),
-        `${JSON.stringify({ port: started.port, pid: process.pid })}\n`,
-      );
+      const address = path.join(options.dir, 'address.json');
+      // Whoever waits for the file must not read half of it.
+      writeFileSync(`${address}.tmp`, `${JSON.stringify({ port: started.port, pid: process.pid })}\n`);
+      renameSync(`${address}.tmp`, address);
       const { port } = started;
       observer.note(`coordinator listening on ${options.host}:${port}`, {
         level: 'info',

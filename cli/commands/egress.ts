@@ -45,9 +45,11 @@ export function registerSiteEgress(site: Command): void {
       } finally {
         store.close();
       }
+      // Before enrollment there is no authority, and no countersignature that would need one.
+      const authority = (needed: boolean) => (needed ? readEnrolled(options.dir).invitation.authority : '');
       const reached =
         options.verify === true
-          ? verifyCountersigned(name, entries, countersigned, readEnrolled(options.dir).invitation.authority)
+          ? verifyCountersigned(name, entries, countersigned, authority(countersigned.length > 0))
           : null;
       const shown = entries.filter(
         (entry) =>

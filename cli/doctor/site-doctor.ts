@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { type LedgerEntry, verifyLedger } from '../../shared/egress-ledger.js';
 import { readCohortConfig, readTable } from '../../site-agent/cohort-files.js';
-import type { LedgerEntry } from '../../site-agent/egress.js';
-import { verifyLedger } from '../../site-agent/egress.js';
 import { type Enrolled, readEnrolled, readSiteKeys } from '../../site-agent/keys.js';
 import { openRegistry } from '../../site-agent/rpc.js';
 import { openSiteStore } from '../../site-agent/store.js';

@@ -91,6 +91,17 @@ describe('a study decided by hand', () => {
     expect(data.entries.length).toBe(JSON.parse(readResult(await federation.published(study))).totals.length);
     const none = await run('site', 'egress', '--dir', dir('cedar'), '--study', 'ffff');
     expect(none.data.entries).toEqual([]);
+    const later = await run('site', 'egress', '--dir', dir('cedar'), '--since', '2100-01-01');
+    expect(later.data.entries).toEqual([]);
+    // The coordinator holds the site's own signature under the ledger's head, and compares.
+    expect(data.countersignedEntries).toBe(data.entries.length);
+    const check = (shown: unknown) => {
+      writeFileSync(file('ledger.json'), JSON.stringify(shown));
+      return run('coordinator', 'egress', '--dir', federation.coordinatorFolder, '--ledger', file('ledger.json'));
+    };
+    expect(await check(data)).toMatchObject({ status: 0, data: { verified: true, site: 'cedar' } });
+    const cut = { ...data, entries: data.entries.slice(0, -1), countersigned: [] };
+    expect(await check(cut)).toMatchObject({ status: 1, data: { error: { code: 'STORE_LEDGER_CONTRADICTED' } } });
   });
 
   it('is found in the registry, by the coordinator and by a site beside its running agent', async () => {
