@@ -49,13 +49,24 @@ export function openBlobStore(folder: string): PartialBlobStore {
     flushFolder(parent);
   };
 
+  /** A file under the name may still have other bytes, after a crash on a disk that does not keep its promises. */
+  const isWhole = (hash: string): boolean => {
+    if (sizeOf(pathOf(hash)) === null) return false;
+    const handle = openSync(pathOf(hash), 'r');
+    try {
+      return hashOfFile(handle) === hash;
+    } finally {
+      closeSync(handle);
+    }
+  };
+
   const partialSize = (owner: string, hash: string): number => sizeOf(partialOf(owner, hash)) ?? 0;
 
   return {
     putBlob: (bytes) =>
       writing(folder, () => {
         const hash = sha256(bytes);
-        if (sizeOf(pathOf(hash)) === bytes.length) return hash;
+        if (isWhole(hash)) return hash;
         const file = path.join(partialFolder, `new-${process.pid}-${++temporary}`);
         const handle = openSync(file, 'w', 0o600);
         try {
@@ -79,6 +90,7 @@ export function openBlobStore(folder: string): PartialBlobStore {
       return bytes;
     },
     blobSize: (hash) => sizeOf(pathOf(hash)),
+    isWhole,
     deleteBlob: (hash) => rmSync(pathOf(hash), { force: true }),
     readBlob(hash, offset, length) {
       if (sizeOf(pathOf(hash)) === null) throw blobMissing(hash);

@@ -56,8 +56,9 @@ export class RoundRun {
     return this.config.terms.roster.studyHash;
   }
 
-  setDeadline(): void {
-    const deadlineMs = this.nowMs + this.config.exchangeTimeoutMs;
+  /** Sets when the open exchange has lasted long enough: no later than that from now, or than it was to be. */
+  setDeadline(atMostMs = Number.POSITIVE_INFINITY): void {
+    const deadlineMs = Math.min(atMostMs, this.nowMs + this.config.exchangeTimeoutMs);
     this.state = { ...this.state, deadlineMs };
     this.emit({ type: 'setTimer', atMs: deadlineMs });
   }

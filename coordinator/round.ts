@@ -46,7 +46,10 @@ function handle(run: RoundRun, event: RoundEvent): void {
       receive(run, event.site, event.message);
       break;
     case 'tick':
-      if (run.state.deadlineMs !== null && run.nowMs >= run.state.deadlineMs) deadline(run);
+      if (run.state.deadlineMs === null) break;
+      if (run.nowMs >= run.state.deadlineMs) deadline(run);
+      // The clock was set back since: no exchange may last longer for that.
+      else run.setDeadline(run.state.deadlineMs);
       break;
     case 'unmasked':
       if (run.state.phase === 'unmask' && run.state.attempt?.context === event.context) finish(run, event.totalHash);
@@ -150,7 +153,14 @@ function siteReady(run: RoundRun, site: string, incarnation: string, context: st
   const unused = preKeys.get(site);
   if (unused !== undefined && unused.incarnation !== incarnation) run.log({ type: 'preKeyVoid', site });
   const mine = attempt?.preKeys.find((preKey) => preKey.site === site);
-  if (attempt !== null && mine !== undefined && mine.incarnation !== incarnation && !attempt.out.has(site))
+  // Its masked input is in and it knows nothing of the attempt: it came back with an older disk, and nobody told it so.
+  const forgotten = attempt?.inputs.has(site) === true && context !== attempt.context;
+  if (
+    attempt !== null &&
+    mine !== undefined &&
+    !attempt.out.has(site) &&
+    (forgotten || mine.incarnation !== incarnation)
+  )
     run.log({ type: 'siteOut', context: attempt.context, site, code: 'SECAGG_SECRETS_LOST' });
   if (context !== null && context !== attempt?.context) {
     const outcome = totalContexts.has(context) ? 'total' : 'aborted';
@@ -175,6 +185,9 @@ function preKeyAnswer(
     for (const other of run.roster) if (other !== site) run.prompt(other);
   }
   run.log({ type: 'preKey', preKey });
+  if (!run.state.missing.has(site)) return;
+  // Given up on as too slow, but here: only a new connection would bring it back otherwise.
+  run.state = { ...run.state, missing: new Set([...run.state.missing].filter((other) => other !== site)) };
 }
 
 function receiveInAttempt(

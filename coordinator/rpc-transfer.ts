@@ -28,6 +28,8 @@ export function transferService(
     stat: unary((call) => {
       const site = access.site(call);
       const { sha256: hash } = statRequest.decode(call.request, 'StatRequest');
+      // What a crash left damaged under its name is sent again, not taken for what arrived.
+      if (blobs.blobSize(hash) !== null && !blobs.isWhole(hash)) blobs.deleteBlob(hash);
       const size = blobs.blobSize(hash);
       return statResponse.encode({ complete: size !== null, offset: size ?? blobs.partialSize(site, hash) });
     }),

@@ -329,7 +329,8 @@ export class CoordinatorService {
 
   private setTimer(studyHash: string, atMs: number, fire: () => void): void {
     clearTimeout(this.timers.get(studyHash));
-    const delayMs = Math.min(Math.max(0, atMs - this.ports.nowMs()), 2 ** 31 - 1);
+    // Looked at again once a minute, whatever the clock says: it may be set back by hours, and a deadline must not wait for it.
+    const delayMs = Math.min(Math.max(0, atMs - this.ports.nowMs()), 60_000);
     this.timers.set(studyHash, setTimeout(() => this.guarded('a timer', fire), delayMs).unref());
   }
 

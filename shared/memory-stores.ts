@@ -48,6 +48,7 @@ export function memoryBlobStore(): PartialBlobStore {
     getBlob: (hash) => new Uint8Array(find(hash)),
     blobSize: (hash) => blobs.get(hash)?.length ?? null,
     deleteBlob: (hash) => void blobs.delete(hash),
+    isWhole: (hash) => blobs.has(hash),
     readBlob: (hash, offset, length) => new Uint8Array(find(hash).subarray(offset, offset + length)),
     partialSize,
     appendPartial(owner, hash, offset, bytes) {

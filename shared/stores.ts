@@ -43,6 +43,8 @@ export interface BlobStore {
 export interface PartialBlobStore extends BlobStore {
   /** Bytes from `offset`, at most `length`, without reading the rest. Throws STORE_BLOB_MISSING. */
   readBlob(hash: string, offset: number, length: number): Uint8Array;
+  /** Whether a blob of that name is there and has the bytes of its name; reads all of it. */
+  isWhole(hash: string): boolean;
   /** How much of it has arrived; 0 where nothing has. Not durable: after a crash it may be less. */
   partialSize(owner: string, hash: string): number;
   /** Throws WIRE_OFFSET_MISMATCH unless `offset` is the partial size. */

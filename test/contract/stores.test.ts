@@ -162,6 +162,35 @@ describe.each(PARTIAL_STORES)('arriving blobs: $name', ({ open, durable }) => {
   });
 });
 
+describe('arriving blobs after a crash', () => {
+  const whole = Uint8Array.from({ length: 30_000 }, (_, i) => (i * 13) & 255);
+  const hash = hashOf(whole);
+
+  it.each([
+    ['cut in the middle of a piece', whole.subarray(0, 12_345)],
+    ['longer than what was acknowledged', Buffer.concat([whole.subarray(0, 10_000), Buffer.alloc(500, 7)])],
+    ['empty', new Uint8Array()],
+    ['with other bytes', Uint8Array.from(whole.subarray(0, 20_000), (byte, i) => (i === 9 ? byte ^ 1 : byte))],
+  ])('%s: the hash tells, and the sender begins again', (_, left) => {
+    const at = folder();
+    openBlobStore(at).appendPartial('alder', hash, 0, whole.subarray(0, 10_000));
+    writeFileSync(path.join(at, 'partial', `alder@${hash}`), left);
+    // A new process goes on from what is there, as the sender does.
+    const store = openBlobStore(at);
+    const send = () => {
+      const from = store.partialSize('alder', hash);
+      store.appendPartial('alder', hash, from, whole.subarray(from));
+      store.finishPartial('alder', hash);
+    };
+    if (codeOf(send) !== 'none') {
+      expect(store.blobSize(hash)).toBeNull();
+      expect(store.partialSize('alder', hash)).toBe(0);
+      send();
+    }
+    expect(Buffer.from(store.getBlob(hash)).equals(whole)).toBe(true);
+  });
+});
+
 const SITE_STORES: Kind<SiteStore>[] = [
   { name: 'memory', open: memorySiteStore, durable: false },
   { name: 'file', open: openSiteStore, durable: true },
@@ -249,8 +278,17 @@ describe('files', () => {
     const hash = blobs.putBlob(utf8('a blob that will be cut'));
     truncateSync(path.join(at, 'blobs', hash.slice(0, 2), hash), 5);
     expect(codeOf(() => blobs.getBlob(hash))).toBe('STORE_DAMAGED');
-    // Putting it again mends it.
-    blobs.putBlob(utf8('a blob that will be cut'));
-    expect(blobs.getBlob(hash).length).toBe(23);
+    // Putting it again mends it, also where only the bytes are other ones.
+    for (const damaged of ['', 'a blob that will be', 'a blob that was not cut']) {
+      writeFileSync(path.join(at, 'blobs', hash.slice(0, 2), hash), damaged);
+      expect(blobs.isWhole(hash), damaged).toBe(false);
+      expect(
+        codeOf(() => blobs.getBlob(hash)),
+        damaged,
+      ).toBe('STORE_DAMAGED');
+      blobs.putBlob(utf8('a blob that will be cut'));
+      expect(blobs.isWhole(hash)).toBe(true);
+      expect(blobs.getBlob(hash).length).toBe(23);
+    }
   });
 });

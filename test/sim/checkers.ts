@@ -2,6 +2,7 @@ import { unpackWords } from '../../shared/fixed-point.js';
 import type { CoordinatorMessage, SiteMessage } from '../../shared/messages.js';
 import { sha256Hex } from '../../shared/secagg/statements.js';
 import type { Secret } from '../../shared/secret.js';
+import type { CoordinatorProcess, SiteProcess } from './processes.js';
 import { entriesOf, plainSum, type SimRound, type SimStudy } from './world.js';
 
 /** Watch a run from outside and note every broken promise. */
@@ -27,9 +28,8 @@ export class Checkers {
   }
 
   /** (b) Nothing on the wire is an unmasked tensor, a key or a seed. (c) No nonce twice, one kind of share, one set. */
-  wire(from: string, message: CoordinatorMessage | SiteMessage, blob: Uint8Array | undefined): void {
+  wire(from: string, message: CoordinatorMessage | SiteMessage): void {
     if (this.study.terms.mode === 'plain') return;
-    if (blob !== undefined) this.maskedBlob(from, blob);
     for (const bytes of byteFields(message)) {
       for (const secret of this.secrets)
         if (Buffer.from(bytes).includes(Buffer.from(secret)))
@@ -72,7 +72,9 @@ export class Checkers {
     this.secrets.push(bytes.slice(0, 32), bytes.slice(32));
   }
 
-  private maskedBlob(from: string, blob: Uint8Array): void {
+  /** (b) A transfer holds no word of any contribution. */
+  blob(from: string, blob: Uint8Array): void {
+    if (this.study.terms.mode === 'plain') return;
     for (const round of this.study.rounds) {
       if (blob.length !== round.bytes) continue;
       const sent = unpackWords(round.specs, blob);
@@ -81,6 +83,60 @@ export class Checkers {
           if (block.some((word, position) => word === sent[index]![position] && block.length > 1))
             this.violations.push(`${from} sent words of ${site}'s ${round.specs[index]!.name} unmasked`);
         });
+    }
+  }
+
+  /** (d) Nothing leaves a site before it is durable there. */
+  durableAtSite(site: SiteProcess, message: SiteMessage): void {
+    const has = (test: (record: SiteProcess['records'][number]) => boolean) => {
+      if (!site.records.some(test)) this.violations.push(`${site.site} sent ${message.type} before it was durable`);
+    };
+    switch (message.type) {
+      case 'preKeyAnswer':
+        has((record) => record.type === 'preKey' && record.preKey === message.preKey);
+        if (!site.secrets.has(`keys-${message.preKey.slot}`))
+          this.violations.push(`${site.site} sent a pre-key whose secrets are not durable`);
+        break;
+      case 'maskedInput':
+        has((record) => record.type === 'masked' && record.blobHash === message.blobHash);
+        break;
+      case 'survivorsSigned':
+        has((record) => record.type === 'signedSet' && record.context === message.context);
+        break;
+      case 'sharesReleased':
+        has((record) => record.type === 'released' && record.context === message.context);
+        break;
+    }
+  }
+
+  /** (d) What leaves is in the egress ledger by then. */
+  ledgered(site: SiteProcess, blob: Uint8Array): void {
+    const hash = sha256Hex(blob);
+    if (!site.ledger.some((line) => line.blobHash === hash))
+      this.violations.push(`${site.site} sent a masked input that is not in its egress ledger`);
+  }
+
+  /** (d) What the coordinator acknowledges or shows to others is in its log, and an acknowledged blob is whole. */
+  durableAtCoordinator(coordinator: CoordinatorProcess, site: string, message: CoordinatorMessage): void {
+    const has = (test: (record: CoordinatorProcess['records'][number]) => boolean) => {
+      if (!coordinator.records.some(test))
+        this.violations.push(`the coordinator sent ${message.type} to ${site} before it was durable`);
+    };
+    switch (message.type) {
+      case 'attemptOffer':
+        has((record) => record.type === 'attemptOpened' && record.slot === message.slot);
+        break;
+      case 'maskedInputReceived':
+        has((record) => record.type === 'maskedInput' && record.site === site && record.blobHash === message.blobHash);
+        if (!coordinator.isWhole(message.blobHash))
+          this.violations.push(`the coordinator acknowledged a masked input of ${site} that it does not have`);
+        break;
+      case 'survivorsProposal':
+        has((record) => record.type === 'survivors' && record.context === message.context);
+        break;
+      case 'unmaskRequest':
+        has((record) => record.type === 'agreed' && record.context === message.context);
+        break;
     }
   }
 

@@ -1,42 +1,43 @@
-import { stepRound } from '../../coordinator/round.js';
-import { INITIAL_ROUND_STATE, type RoundState, recover as recoverRound } from '../../coordinator/round-state.js';
-import type { RoundConfig, RoundEffect, RoundEvent, RoundRecord } from '../../coordinator/round-types.js';
-import { packWords, unpackWords, zeroWords } from '../../shared/fixed-point.js';
+import type { RoundConfig, RoundRecord } from '../../coordinator/round-types.js';
+import { RoundDriver } from '../../coordinator/shell/round-driver.js';
+import { ConcordatError } from '../../shared/errors.js';
+import { packWords } from '../../shared/fixed-point.js';
 import type { CoordinatorMessage, Exchange, SiteMessage } from '../../shared/messages.js';
-import { accumulate } from '../../shared/secagg/masked-input.coordinator.js';
-import { maskedInput } from '../../shared/secagg/masked-input.site.js';
 import { sha256Hex } from '../../shared/secagg/statements.js';
-import { removeMasks } from '../../shared/secagg/unmask.coordinator.js';
-import { releaseShares } from '../../shared/secagg/unmask.site.js';
 import { Secret } from '../../shared/secret.js';
-import { stepParticipant } from '../../site-agent/participant.js';
-import {
-  INITIAL_PARTICIPANT_STATE,
-  type ParticipantState,
-  recover as recoverParticipant,
-} from '../../site-agent/participant-state.js';
 import type {
+  MaskJob,
   ParticipantConfig,
-  ParticipantEffect,
   ParticipantEvent,
   ParticipantRecord,
 } from '../../site-agent/participant-types.js';
+import { ParticipantDriver } from '../../site-agent/shell/participant-driver.js';
 import type { SimStudy } from './world.js';
+
+/**
+ * The two processes of the simulator: the real drivers with the real reducers in them, on simulated disks. What the drivers
+ * call durable goes through `Host.write`, which may kill the process or refuse.
+ */
 
 /** Thrown inside a simulated process where it is killed. */
 export class Killed extends Error {}
 
-/** What the world gives to a process: a disk whose writes may kill, a network, time. */
+/** What the world gives to a process: a disk whose writes may kill, a clock that may jump, time that does not. */
 export interface Host {
+  /** This process's clock. */
   readonly nowMs: () => number;
   readonly random: () => Uint8Array;
   /** Runs later in this life of the process; forgotten when it is killed. */
   readonly later: (delayMs: number, run: () => void) => void;
-  /** Wraps every durable write; may throw Killed before or after it. */
+  /** Wraps every durable write; throws Killed before or after it, or STORE_UNWRITABLE instead of it. */
   readonly write: (exchange: Exchange | null, commit: () => void) => void;
+  /** The same for a blob file, which a crash may leave torn. */
+  readonly writeBlob: (exchange: Exchange, blobs: Map<string, Uint8Array>, hash: string, bytes: Uint8Array) => void;
+  /** A driver stopped on an error, which it gave a name; the process goes on and takes the study up again. */
+  readonly stopped: (error: unknown) => void;
 }
 
-type OmitTime<T> = T extends unknown ? Omit<T, 'nowMs' | 'random'> : never;
+type EventBody<T> = T extends unknown ? Omit<T, 'nowMs' | 'random'> : never;
 
 const SITE_RECORD_EXCHANGE: { readonly [type in ParticipantRecord['type']]: Exchange | null } = {
   incarnation: null,
@@ -51,96 +52,144 @@ const SITE_RECORD_EXCHANGE: { readonly [type in ParticipantRecord['type']]: Exch
   closed: 'unmask',
 };
 
-/** A site: the real participant reducer on a simulated disk. */
+export interface LedgerLine {
+  readonly context: string;
+  readonly blobHash: string;
+}
+
+/** Everything of a site that outlives its process. */
+export interface SiteDisk {
+  readonly records: readonly ParticipantRecord[];
+  readonly ledger: readonly LedgerLine[];
+  readonly secrets: ReadonlyMap<string, Secret>;
+  readonly blobs: ReadonlyMap<string, Uint8Array>;
+}
+
+export interface SiteNetwork {
+  readonly connected: () => boolean;
+  readonly send: (message: SiteMessage) => void;
+  /** Rejects with a WIRE_* error where the line breaks. */
+  readonly upload: (blob: Uint8Array) => Promise<void>;
+}
+
+export interface SiteWatch {
+  readonly masked: (site: string, keys: Secret, context: string, blobHash: string) => void;
+  readonly secretMade: (secret: Secret) => void;
+}
+
 export class SiteProcess {
-  readonly records: ParticipantRecord[] = [];
-  readonly secrets = new Map<string, Secret>();
-  readonly blobs = new Map<string, Uint8Array>();
-  private state: ParticipantState = INITIAL_PARTICIPANT_STATE;
+  records: ParticipantRecord[] = [];
+  ledger: LedgerLine[] = [];
+  secrets = new Map<string, Secret>();
+  blobs = new Map<string, Uint8Array>();
+  private driver: ParticipantDriver | null = null;
 
   constructor(
     readonly site: string,
     private readonly study: SimStudy,
     private readonly config: ParticipantConfig,
     private readonly host: Host,
-    private readonly send: (message: SiteMessage, blob?: Uint8Array) => void,
-    private readonly watch: {
-      readonly masked: (site: string, keys: Secret, context: string, blobHash: string) => void;
-      readonly secretMade: (secret: Secret) => void;
-    },
+    private readonly network: SiteNetwork,
+    private readonly watch: SiteWatch,
   ) {}
 
-  /** Starts from what is on disk. */
+  get disk(): SiteDisk {
+    return {
+      records: [...this.records],
+      ledger: [...this.ledger],
+      secrets: new Map(this.secrets),
+      blobs: new Map(this.blobs),
+    };
+  }
+
+  /** Puts an older disk in the place of this one. */
+  restore(disk: Partial<SiteDisk>): void {
+    if (disk.records !== undefined) this.records = [...disk.records];
+    if (disk.ledger !== undefined) this.ledger = [...disk.ledger];
+    if (disk.secrets !== undefined) this.secrets = new Map(disk.secrets);
+    if (disk.blobs !== undefined) this.blobs = new Map(disk.blobs);
+  }
+
+  /** Starts from what is on disk: in a new process, or after the driver stopped. */
   boot(restored: boolean): void {
-    this.state = recoverParticipant(this.records);
-    this.feed({ type: 'resumed', secrets: [...this.secrets.keys()], restored });
+    this.halt();
+    const { host, network } = this;
+    const driver: ParticipantDriver = new ParticipantDriver(
+      this.config,
+      {
+        append: (records) =>
+          host.write(SITE_RECORD_EXCHANGE[records[0]!.type], () => void this.records.push(...records)),
+        putSecret: (name, secret) => {
+          host.write('preKeys', () => void this.secrets.set(name, new Secret(secret.reveal())));
+          this.watch.secretMade(secret);
+        },
+        getSecret: (name) => {
+          const found = this.secrets.get(name);
+          if (found === undefined) throw new ConcordatError('STORE_SECRET_MISSING', `no secret ${name}`);
+          return found;
+        },
+        secretNames: () => [...this.secrets.keys()],
+        eraseSecretsExcept: (names) => {
+          const gone = [...this.secrets.keys()].filter((name) => !names.includes(name));
+          // As in the store: where nothing is to be erased, nothing is written.
+          if (gone.length > 0)
+            host.write('unmask', () => {
+              for (const name of gone) this.secrets.delete(name);
+            });
+        },
+        putBlob: (bytes) => {
+          const hash = sha256Hex(bytes);
+          host.write('maskedInput', () => void this.blobs.set(hash, bytes));
+          return hash;
+        },
+        getBlob: (hash) => {
+          const found = this.blobs.get(hash);
+          if (found === undefined) throw new ConcordatError('STORE_BLOB_MISSING', `no blob ${hash}`);
+          return found;
+        },
+        deleteBlob: (hash) => {
+          if (this.blobs.has(hash)) host.write('unmask', () => void this.blobs.delete(hash));
+        },
+        send: (message) => network.send(message),
+        upload: (hash) => network.upload(this.blobs.get(hash)!),
+        leaves: async (hash) => this.round(hash).specs,
+        contribute: (task) =>
+          new Promise((resolve) => {
+            const { words } = this.round(task.broadcastHash);
+            // The broadcast is fetched over the same line.
+            host.later(5, () => resolve(network.connected() ? { words: packWords(words.get(this.site)!) } : 'later'));
+          }),
+        recordEgress: (task, blobHash) => {
+          const job = task as MaskJob;
+          host.write('maskedInput', () => void this.ledger.push({ context: job.context, blobHash }));
+          const keys = job.secretName === null ? undefined : this.secrets.get(job.secretName);
+          if (keys !== undefined) this.watch.masked(this.site, keys, job.context, blobHash);
+        },
+        report: () => undefined,
+        stopped: (error) => {
+          if (this.driver === driver || this.driver === null) host.stopped(error);
+        },
+        nowMs: () => host.nowMs(),
+        random: () => host.random(),
+      },
+      this.records,
+      restored,
+    );
+    this.driver = driver;
   }
 
-  feed(event: OmitTime<ParticipantEvent>): void {
-    const full = { ...event, nowMs: this.host.nowMs(), random: this.host.random() } as ParticipantEvent;
-    const { state, effects } = stepParticipant(this.config, this.state, full);
-    this.state = state;
-    for (const effect of effects) this.carryOut(effect);
+  feed(event: EventBody<ParticipantEvent>): void {
+    this.driver?.feed(event);
   }
 
-  private carryOut(effect: ParticipantEffect): void {
-    const { host } = this;
-    switch (effect.type) {
-      case 'persist':
-        host.write(SITE_RECORD_EXCHANGE[effect.record.type], () => this.records.push(effect.record));
-        break;
-      case 'persistSecret':
-        host.write('preKeys', () => this.secrets.set(effect.name, new Secret(effect.secret.reveal())));
-        this.watch.secretMade(effect.secret);
-        break;
-      case 'eraseSecretsExcept':
-        for (const name of [...this.secrets.keys()]) if (!effect.names.includes(name)) this.secrets.delete(name);
-        break;
-      case 'send':
-        this.send(effect.message);
-        break;
-      case 'contribute':
-        host.later(5, () => {
-          const { broadcastHash, declarationHash } = effect;
-          const round = this.study.rounds.find((candidate) => candidate.broadcastHash === broadcastHash)!;
-          const bytes = packWords(round.words.get(this.site)!);
-          const blobHash = this.store('maskedInput', bytes);
-          this.feed({ type: 'contributionReady', broadcastHash, declarationHash, blobHash, byteLength: bytes.length });
-        });
-        break;
-      case 'mask':
-        host.later(3, () => {
-          const { job } = effect;
-          const round = this.study.rounds.find((candidate) => candidate.broadcastHash === job.broadcastHash)!;
-          const keys = job.secretName === null ? null : this.secrets.get(job.secretName);
-          const contribution = this.blobs.get(job.contributionHash);
-          // The attempt was closed meanwhile.
-          if (keys === undefined || contribution === undefined) return;
-          const bytes = maskedInput(job, round.specs, unpackWords(round.specs, contribution), keys);
-          const blobHash = sha256Hex(bytes);
-          if (keys !== null) this.watch.masked(this.site, keys, job.context, blobHash);
-          this.store('maskedInput', bytes);
-          this.feed({ type: 'masked', context: job.context, blobHash, byteLength: bytes.length });
-        });
-        break;
-      case 'upload':
-        this.send(effect.message, this.blobs.get(effect.blobHash)!);
-        break;
-      case 'release':
-        this.send(releaseShares(effect.job, this.secrets.get(effect.job.secretName)!, this.config.signingKey));
-        break;
-      case 'discardBlobs':
-        for (const hash of effect.hashes) this.blobs.delete(hash);
-        break;
-      case 'report':
-        break;
-    }
+  /** The process is dead: what it still awaits comes to nothing. */
+  halt(): void {
+    this.driver?.stop();
+    this.driver = null;
   }
 
-  private store(exchange: Exchange, bytes: Uint8Array): string {
-    const hash = sha256Hex(bytes);
-    this.host.write(exchange, () => this.blobs.set(hash, bytes));
-    return hash;
+  private round(broadcastHash: string) {
+    return this.study.rounds.find((candidate) => candidate.broadcastHash === broadcastHash)!;
   }
 }
 
@@ -162,13 +211,21 @@ const ROUND_RECORD_EXCHANGE: { readonly [type in RoundRecord['type']]: Exchange 
   abandoned: null,
 };
 
-/** The coordinator: the real round reducer on a simulated disk; opens one round after the other. */
+/** What of a coordinator's log an exchange is, for counting faults by where the study is. */
+const PHASE_OF: { readonly [type in RoundRecord['type']]?: Exchange } = {
+  roundOpened: 'preKeys',
+  attemptOpened: 'maskedInput',
+  survivors: 'agreement',
+  agreed: 'unmask',
+  attemptAborted: 'preKeys',
+};
+
+/** The coordinator of one study: opens one round after the other, as coordinator/shell/study-host.ts does. */
 export class CoordinatorProcess {
   readonly records: RoundRecord[] = [];
   readonly blobs = new Map<string, Uint8Array>();
   attempts = 0;
-  private state: RoundState = INITIAL_ROUND_STATE;
-  private accumulator: { context: string; words: BigUint64Array[] } | null = null;
+  private driver: RoundDriver | null = null;
 
   constructor(
     private readonly study: SimStudy,
@@ -179,85 +236,102 @@ export class CoordinatorProcess {
     private readonly failed: (code: string, sites: readonly string[]) => void,
   ) {}
 
+  /** The exchange that the study is in, by its log. */
+  get exchange(): Exchange | null {
+    for (let i = this.records.length - 1; i >= 0; i--) {
+      const { type } = this.records[i]!;
+      if (type === 'total') return null;
+      const exchange = PHASE_OF[type];
+      if (exchange !== undefined) return exchange;
+    }
+    return null;
+  }
+
+  /** From the log: in a new process, or after the driver stopped. */
   boot(): void {
-    this.accumulator = null;
-    this.state = recoverRound(this.records);
-    this.feed({ type: 'resumed' });
-    if (this.state.opening === null && this.state.end === null) this.open(1);
+    const finished = this.records.filter((record) => record.type === 'total');
+    // As in a real start: the totals so far are read again, and the run goes on from them.
+    for (const [index, { sites, totalHash }] of finished.entries()) this.done(index + 1, sites, this.blob(totalHash));
+    const round = finished.length + 1;
+    const opened = this.records.some((record) => record.type === 'roundOpened' && record.round === round);
+    let timer = 0;
+    const { host } = this;
+    const driver: RoundDriver = new RoundDriver(
+      this.config,
+      {
+        append: (records) => {
+          host.write(ROUND_RECORD_EXCHANGE[records[0]!.type], () => void this.records.push(...records));
+          this.attempts += records.filter((record) => record.type === 'attemptOpened').length;
+        },
+        putBlob: (bytes) => {
+          const hash = sha256Hex(bytes);
+          if (!this.isWhole(hash)) host.writeBlob('unmask', this.blobs, hash, bytes);
+          return hash;
+        },
+        getBlob: (hash) => this.blob(hash),
+        deleteBlob: (hash) => void this.blobs.delete(hash),
+        send: this.send,
+        // As coordinator/service.ts: one timer a study, by the difference to this process's clock.
+        setTimer: (atMs) => {
+          const number = ++timer;
+          host.later(Math.min(Math.max(0, atMs - host.nowMs()), 60_000), () => {
+            if (timer === number && this.driver === driver) this.feed({ type: 'tick' });
+          });
+        },
+        nowMs: () => host.nowMs(),
+        done: (number, _attempt, total, totalHash) => {
+          this.done(number, total.sites, this.blob(totalHash));
+          this.open(number + 1);
+        },
+        failed: (code, _message, sites) => this.failed(code, sites),
+        report: () => undefined,
+      },
+      this.records,
+    );
+    this.driver = driver;
+    if (opened) driver.resume(this.study.rounds[round - 1]!.specs);
+    else this.open(round);
   }
 
-  feed(event: OmitTime<RoundEvent>): void {
-    const { state, effects } = stepRound(this.config, this.state, { ...event, nowMs: this.host.nowMs() } as RoundEvent);
-    this.state = state;
-    for (const effect of effects) this.carryOut(effect);
+  feed(event: EventBody<Parameters<RoundDriver['feed']>[0]>): void {
+    this.driver?.feed({ ...event, nowMs: this.host.nowMs() } as Parameters<RoundDriver['feed']>[0]);
   }
 
-  /** A blob is durable before the message that names it is fed. */
-  receiveBlob(blob: Uint8Array): void {
-    this.host.write('maskedInput', () => this.blobs.set(sha256Hex(blob), blob));
+  halt(): void {
+    this.driver = null;
   }
 
-  get phase(): string {
-    return this.state.phase;
+  /** A message of a site, as coordinator/shell/study-host.ts takes it: a masked input counts only with its blob here. */
+  receive(site: string, message: SiteMessage): void {
+    if (message.type === 'maskedInput' && this.blobs.get(message.blobHash)?.length !== message.byteLength) return;
+    this.feed({ type: 'message', site, message });
+  }
+
+  /** One transfer, as coordinator/rpc-transfer.ts takes it. False: not awaited from that site. */
+  receiveBlob(site: string, blob: Uint8Array): boolean {
+    const hash = sha256Hex(blob);
+    if (this.isWhole(hash)) return true;
+    if ((this.driver?.awaited(site) ?? null)?.byteLength !== blob.length) return false;
+    this.host.writeBlob('maskedInput', this.blobs, hash, blob);
+    return true;
+  }
+
+  /** Only where the bytes are those of the name does a blob count as there. */
+  isWhole(hash: string): boolean {
+    const bytes = this.blobs.get(hash);
+    return bytes !== undefined && sha256Hex(bytes) === hash;
+  }
+
+  private blob(hash: string): Uint8Array {
+    if (!this.blobs.has(hash)) throw new ConcordatError('STORE_BLOB_MISSING', `no blob ${hash}`);
+    if (!this.isWhole(hash)) throw new ConcordatError('STORE_DAMAGED', `the blob ${hash} is not what was written`);
+    return this.blobs.get(hash)!;
   }
 
   private open(round: number): void {
     const next = this.study.rounds[round - 1];
     if (next === undefined) return;
-    const { computation, broadcastHash, declarationHash, bytes } = next;
-    this.feed({ type: 'open', computation, round, broadcastHash, declarationHash, contributionBytes: bytes });
-  }
-
-  private carryOut(effect: RoundEffect): void {
-    const { host } = this;
-    switch (effect.type) {
-      case 'persist':
-        if (effect.record.type === 'attemptOpened') this.attempts++;
-        host.write(ROUND_RECORD_EXCHANGE[effect.record.type], () => this.records.push(effect.record));
-        break;
-      case 'send':
-        this.send(effect.site, effect.message);
-        break;
-      case 'resetAccumulator':
-        this.accumulator = { context: effect.context, words: zeroWords(this.specs()) };
-        break;
-      case 'accumulate':
-        if (this.accumulator?.context !== effect.context) throw new Error('no accumulator for this attempt');
-        accumulate(this.accumulator.words, this.specs(), this.blobs.get(effect.blobHash)!);
-        break;
-      case 'unmask': {
-        const { job } = effect;
-        const specs = this.specs();
-        host.later(3, () => {
-          if (this.accumulator?.context !== job.context) return;
-          removeMasks(this.accumulator.words, specs, job, job.removals);
-          const bytes = packWords(this.accumulator.words);
-          this.accumulator = null;
-          const totalHash = sha256Hex(bytes);
-          host.write('unmask', () => this.blobs.set(totalHash, bytes));
-          this.feed({ type: 'unmasked', context: job.context, totalHash });
-        });
-        break;
-      }
-      case 'setTimer':
-        host.later(effect.atMs - host.nowMs(), () => this.feed({ type: 'tick' }));
-        break;
-      case 'discardBlobs':
-        for (const hash of effect.hashes) this.blobs.delete(hash);
-        break;
-      case 'roundDone':
-        this.done(effect.round, effect.sites, this.blobs.get(effect.totalHash)!);
-        host.later(1, () => this.open(effect.round + 1));
-        break;
-      case 'roundFailed':
-        this.failed(effect.code, effect.sites);
-        break;
-      case 'report':
-        break;
-    }
-  }
-
-  private specs() {
-    return this.study.rounds[(this.state.opening ?? this.state.end!.opening).round - 1]!.specs;
+    const { computation, broadcastHash, declarationHash, bytes, specs } = next;
+    this.driver!.open({ computation, round, broadcastHash, declarationHash, contributionBytes: bytes }, specs);
   }
 }

@@ -26,6 +26,28 @@ export interface SimRound {
   readonly words: ReadonlyMap<string, readonly BigUint64Array[]>;
 }
 
+const SITE_NAMES = [
+  'alder',
+  'birch',
+  'cedar',
+  'dogwood',
+  'elm',
+  'fir',
+  'ginkgo',
+  'hazel',
+  'ivy',
+  'juniper',
+  'kapok',
+  'larch',
+];
+
+export function siteNames(count: number): string[] {
+  return Array.from(
+    { length: count },
+    (_, index) => SITE_NAMES[index] ?? `site-${String(index).padStart(3, '0')}`,
+  ).sort();
+}
+
 const hashOf = (...parts: (string | number)[]) => createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 const keyOf = (...parts: (string | number)[]) =>
   new Secret(createHash('sha256').update(JSON.stringify(parts)).digest());

@@ -20,14 +20,14 @@ the second ride on the masked inputs of the first, so that it takes three exchan
     file: 'site-killed-after-masked-input',
     story: `Birch is killed when its masked input has been acknowledged. It is in the sum: three of four sites are enough to
 sign the set and to unmask. The second round waits for birch, which is back by then.`,
-    options: { ...BASE, faults: { ...CALM, crashAtWrite: { index: writeAfter('birch', 12), when: 'after' } } },
+    options: { ...BASE, faults: { ...CALM, crashAtWrite: { index: await writeAfter('birch', 12), when: 'after' } } },
   },
   {
     file: 'site-killed-before-masked-input',
     story: `Birch is killed when it has joined the first round, before its masked input leaves. The study waits: after the time
 limit the attempt is given up, and repeated over the same sites with fresh keys once birch is back. Its late masked
 input of the first attempt is not taken.`,
-    options: { ...BASE, faults: { ...CALM, crashAtWrite: { index: writeAfter('birch', 10), when: 'after' } } },
+    options: { ...BASE, faults: { ...CALM, crashAtWrite: { index: await writeAfter('birch', 10), when: 'after' } } },
   },
   {
     file: 'site-lost-before-masked-input',
@@ -43,9 +43,9 @@ one site. The second round does not wait for dogwood again.`,
 ];
 
 /** Index among all durable writes of the n-th write of one site in a calm run. */
-function writeAfter(site: string, own: number): number {
+async function writeAfter(site: string, own: number): Promise<number> {
   let index = -1;
-  simulateFederation({
+  await simulateFederation({
     ...BASE,
     onWrite: (who, write, ofThisProcess) => {
       if (who === site && ofThisProcess === own) index = write;
@@ -56,9 +56,9 @@ function writeAfter(site: string, own: number): number {
 
 describe('transcripts', () => {
   for (const { file, story, options } of SCENARIOS)
-    it(file, () => {
+    it(file, async () => {
       const lines: string[] = [];
-      const result = simulateFederation({ ...options, trace: (line) => lines.push(line) });
+      const result = await simulateFederation({ ...options, trace: (line) => lines.push(line) });
       expect(result.violations).toEqual([]);
       expect(result.finished).toBe(true);
       const text = `${story}\n----\n${lines.join('\n')}\n`;
