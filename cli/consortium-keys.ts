@@ -4,6 +4,7 @@ import path from 'node:path';
 import { ed25519PublicKey } from '../shared/ed25519.js';
 import { ConcordatError } from '../shared/errors.js';
 import { fromHex, toHex } from '../shared/hex.js';
+import { readPrivateText } from '../shared/key-folder.js';
 import { nextRoster, type Roster, type RosterMember, signRosterWith } from '../shared/roster.js';
 import { Secret } from '../shared/secret.js';
 
@@ -92,7 +93,7 @@ export async function signRoster(
 
 function readConsortiumKey(dir: string): Secret {
   const file = path.join(dir, 'consortium.key');
-  const seed = existsSync(file) ? fromHex(readFileSync(file, 'utf8').trim(), 32) : null;
+  const seed = existsSync(file) ? fromHex(readPrivateText(file).trim(), 32) : null;
   if (seed === null) {
     const hint = 'Run `concordat consortium init` first, or name the right folder.';
     throw new ConcordatError('ENROLL_KEYS_MISSING', `${dir} holds no consortium key`, { hint });

@@ -4,6 +4,7 @@ import { ConcordatError } from '../shared/errors.js';
 import { registerConsortium } from './commands/consortium.js';
 import { registerCoordinator } from './commands/coordinator.js';
 import { registerDemo } from './commands/demo.js';
+import { registerKeys, unlockFolderOf } from './commands/keys.js';
 import { registerModel } from './commands/model.js';
 import { registerSimulate } from './commands/simulate.js';
 import { registerSite } from './commands/site.js';
@@ -58,6 +59,12 @@ registerSite(program);
 registerCoordinator(program);
 registerConsortium(program);
 registerModel(program);
+registerKeys(program);
+
+program.hook('preAction', async (_program, command) => {
+  const { dir } = command.opts<{ dir?: string }>();
+  if (dir !== undefined && command.parent?.name() !== 'keys') await unlockFolderOf(dir);
+});
 
 try {
   await program.parseAsync();

@@ -13,6 +13,7 @@ import path from 'node:path';
 import * as x509 from '@peculiar/x509';
 import { SERVER_NAME } from '../shared/enrollment.js';
 import { ConcordatError } from '../shared/errors.js';
+import { privateText, readPrivateText } from '../shared/key-folder.js';
 import { LIMITS } from '../shared/limits.js';
 import { writeNewFile, writeReplacing } from './shell/files.js';
 
@@ -66,7 +67,7 @@ export async function createAuthority(dir: string, nowMs: number): Promise<void>
  * enrollment: for what no site signs, such as the summary of a study that ended without publication.
  */
 export function signAsAuthority(dir: string, bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(sign('sha256', bytes, createPrivateKey(readFileSync(files(dir).authorityKey, 'utf8'))));
+  return new Uint8Array(sign('sha256', bytes, createPrivateKey(readPrivateText(files(dir).authorityKey))));
 }
 
 /** The server's identity; made at the first start and again before it expires, so that a restart needs no operator. */
@@ -76,12 +77,12 @@ export async function serverIdentity(dir: string, nowMs: number): Promise<TlsIde
   if (!existsSync(at.serverKey) || !existsSync(at.server) || !usable(at.server, at.serverKey, nowMs)) {
     const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
     const certificate = await issue(dir, keys.publicKey, SERVER_NAME, nowMs, 'server');
-    writeReplacing(at.serverKey, await exportKey(keys.privateKey), 0o600);
+    writeReplacing(at.serverKey, privateText(at.serverKey, await exportKey(keys.privateKey)), 0o600);
     writeReplacing(at.server, pem(certificate), 0o644);
   }
   return {
     certificatePem: readFileSync(at.server, 'utf8'),
-    privateKeyPem: readFileSync(at.serverKey, 'utf8'),
+    privateKeyPem: readPrivateText(at.serverKey),
     authorityPem: authority.pem,
   };
 }
@@ -164,8 +165,9 @@ async function issue(
 
 function readAuthority(dir: string): { readonly pem: string; readonly keyPem: string } {
   try {
-    return { pem: readFileSync(files(dir).authority, 'utf8'), keyPem: readFileSync(files(dir).authorityKey, 'utf8') };
+    return { pem: readFileSync(files(dir).authority, 'utf8'), keyPem: readPrivateText(files(dir).authorityKey) };
   } catch (error) {
+    if (error instanceof ConcordatError) throw error;
     const hint = 'Run `concordat coordinator init` first, or name the right folder.';
     throw new ConcordatError('ENROLL_KEYS_MISSING', `${dir} holds no transport authority`, { hint, cause: error });
   }
@@ -180,7 +182,7 @@ function validity(nowMs: number, days: number): { readonly notBefore: Date; read
 function usable(certificateFile: string, keyFile: string, nowMs: number): boolean {
   const certificate = new X509Certificate(readFileSync(certificateFile));
   const remainingMs = Date.parse(certificate.validTo) - nowMs;
-  const ownKey = certificate.checkPrivateKey(createPrivateKey(readFileSync(keyFile)));
+  const ownKey = certificate.checkPrivateKey(createPrivateKey(readPrivateText(keyFile)));
   return ownKey && remainingMs > LIMITS.certificateRenewalDays * DAY_MS;
 }
 

@@ -188,6 +188,24 @@ export const PROTOCOL_ERRORS = {
     exit: 5,
     hint: 'A file of the store is not what was written. Restore the folder from a backup and check the disk.',
   },
+  STORE_KEYS_EXPOSED: {
+    fault: 'user',
+    grpc: 'FAILED_PRECONDITION',
+    exit: 3,
+    hint: 'Take the rights of others away: chmod 600 FILE.',
+  },
+  STORE_KEYS_LOCKED: {
+    fault: 'user',
+    grpc: 'FAILED_PRECONDITION',
+    exit: 3,
+    hint: 'Name the file that opens them in CONCORDAT_PASSPHRASE_FILE or CONCORDAT_KEY_FILE (under systemd: the credential concordat-passphrase or concordat-key), or run the command in a terminal.',
+  },
+  STORE_KEYS_WRONG: {
+    fault: 'user',
+    grpc: 'PERMISSION_DENIED',
+    exit: 3,
+    hint: 'Give the passphrase or key file that the folder was protected with. There is no other way in; a backup has the same lock.',
+  },
   STORE_LEDGER_BROKEN: {
     fault: 'site',
     grpc: 'DATA_LOSS',

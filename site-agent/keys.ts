@@ -1,6 +1,6 @@
 import '../shared/reflect-metadata.js';
 import { createPublicKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import * as x509 from '@peculiar/x509';
 import { ed25519PublicKey, ed25519Sign } from '../shared/ed25519.js';
@@ -15,6 +15,7 @@ import {
 } from '../shared/enrollment.js';
 import { ConcordatError } from '../shared/errors.js';
 import { fromHex, toHex } from '../shared/hex.js';
+import { readPrivateText, replacePrivate } from '../shared/key-folder.js';
 import { Secret } from '../shared/secret.js';
 
 /**
@@ -25,6 +26,7 @@ import { Secret } from '../shared/secret.js';
  *   keys/tls.key          P-256, PKCS#8; proves to the coordinator who connects
  *   keys/tls.pem          certificate for it, from enrollment
  *   keys/invitation.json  whom the site enrolled with: address, authority and consortium key, all pinned
+ *   keys/vault.json       where `keys protect` sealed the private ones: what opens them, itself locked
  */
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const at = (dir: string, file: string) => path.join(dir, 'keys', file);
@@ -52,10 +54,10 @@ export async function initSite(dir: string, site: string): Promise<SiteKeys> {
     throw new ConcordatError('ENROLL_KEYS_EXIST', `${dir} already holds a site's keys`);
   const pair = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', pair.privateKey);
-  write(at(dir, 'signing.key'), `${randomBytes(32).toString('hex')}\n`);
-  write(at(dir, 'tls.key'), `${x509.PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n`);
+  replacePrivate(at(dir, 'signing.key'), `${randomBytes(32).toString('hex')}\n`);
+  replacePrivate(at(dir, 'tls.key'), `${x509.PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n`);
   // The name comes last: where it exists, the keys do.
-  write(at(dir, 'site.json'), `${JSON.stringify({ site })}\n`);
+  replacePrivate(at(dir, 'site.json'), `${JSON.stringify({ site })}\n`);
   return readSiteKeys(dir);
 }
 
@@ -63,12 +65,13 @@ export async function initSite(dir: string, site: string): Promise<SiteKeys> {
 export function readSiteKeys(dir: string): SiteKeys {
   try {
     const { site } = JSON.parse(readFileSync(at(dir, 'site.json'), 'utf8')) as { site: string };
-    const seed = fromHex(readFileSync(at(dir, 'signing.key'), 'utf8').trim(), 32);
+    const seed = fromHex(readPrivateText(at(dir, 'signing.key')).trim(), 32);
     if (seed === null) throw new Error('signing.key is not a key');
     const signingKey = new Secret(seed);
-    const tlsKeyPem = readFileSync(at(dir, 'tls.key'), 'utf8');
+    const tlsKeyPem = readPrivateText(at(dir, 'tls.key'));
     return { site: checkSiteName(site), signingKey, signingPublicKey: ed25519PublicKey(signingKey), tlsKeyPem };
   } catch (error) {
+    if (error instanceof ConcordatError) throw error;
     const hint = 'Run `concordat site init` first, or name the right folder.';
     throw new ConcordatError('ENROLL_KEYS_MISSING', `${dir} holds no keys of a site`, { hint, cause: error });
   }
@@ -125,8 +128,8 @@ export async function enrollSite(
       'ENROLL_REQUEST_INVALID',
       'the certificate that came back is not for this key or not by this authority',
     );
-  write(at(dir, 'tls.pem'), `${parsed.toString().trim()}\n`);
-  write(at(dir, 'invitation.json'), invitationText({ ...invitation, token: toHex(new Uint8Array(32)) }));
+  replacePrivate(at(dir, 'tls.pem'), `${parsed.toString().trim()}\n`);
+  replacePrivate(at(dir, 'invitation.json'), invitationText({ ...invitation, token: toHex(new Uint8Array(32)) }));
   return readEnrolled(dir);
 }
 
@@ -147,26 +150,7 @@ async function requestFor(dir: string, keys: SiteKeys): Promise<Uint8Array> {
       },
       webcrypto,
     );
-    write(file, `${request.toString('pem')}\n`);
+    replacePrivate(file, `${request.toString('pem')}\n`);
   }
   return new Uint8Array(x509.PemConverter.decodeFirst(readFileSync(file, 'utf8')));
-}
-
-/** Whole or not at all, flushed, for the owner only. */
-function write(file: string, content: string): void {
-  const made = `${file}.new`;
-  try {
-    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-    const handle = openSync(made, 'w', 0o600);
-    try {
-      writeSync(handle, content);
-      fsyncSync(handle);
-    } finally {
-      closeSync(handle);
-    }
-    renameSync(made, file);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ConcordatError('STORE_UNWRITABLE', `${file} cannot be written: ${reason}`, { cause: error });
-  }
 }

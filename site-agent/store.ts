@@ -1,7 +1,9 @@
-import { createHash } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { ConcordatError } from '../shared/errors.js';
+import { folderKey } from '../shared/key-folder.js';
+import { sealBytes, unsealBytes } from '../shared/key-vault.js';
 import { blobMissing, secretMissing } from '../shared/memory-stores.js';
 import { Secret } from '../shared/secret.js';
 import { guardedStore, logTable, openSqlite, type SqliteBytes, sqliteLog } from '../shared/sqlite.js';
@@ -13,11 +15,13 @@ const FORMAT = 1;
 /**
  * What a site keeps, in two SQLite files with write-ahead log and synchronous FULL: `site.db` is the log, the settings and
  * the egress ledger, fit for a backup; `erasable.db` holds secrets and blobs and must not be in one. There deleted content
- * is overwritten with zeros, and the write-ahead log is emptied after an erasure so that it holds no copy.
- * Throws STORE_UNWRITABLE, STORE_VERSION or STORE_DAMAGED.
+ * is overwritten with zeros, and the write-ahead log is emptied after an erasure so that it holds no copy. Where the
+ * site's keys are protected, secrets are sealed under the same folder key.
+ * Throws STORE_UNWRITABLE, STORE_VERSION, STORE_DAMAGED or STORE_KEYS_*.
  */
 export function openSiteStore(folder: string): SiteStore {
   guardedStore(folder, () => mkdirSync(folder, { recursive: true, mode: 0o700 }));
+  const sealing = secretSealing(folderKey(path.join(folder, 'keys')));
   const db = openSqlite(path.join(folder, 'site.db'), {
     format: FORMAT,
     erasing: true,
@@ -62,14 +66,14 @@ export function openSiteStore(folder: string): SiteStore {
     putSecret: (study, name, secret) =>
       attempt(() => {
         const sql = 'INSERT OR REPLACE INTO secrets (study, name, value) VALUES (?, ?, ?)';
-        erasable.prepare(sql).run(study, name, Buffer.from(secret.reveal()));
+        erasable.prepare(sql).run(study, name, sealing.seal(`${study}/${name}`, secret));
       }),
     getSecret(study, name) {
       const row = attempt(() =>
         erasable.prepare('SELECT value FROM secrets WHERE study = ? AND name = ?').get(study, name),
       ) as { readonly value: SqliteBytes } | undefined;
       if (row === undefined) throw secretMissing(name);
-      return new Secret(new Uint8Array(row.value));
+      return sealing.open(`${study}/${name}`, new Uint8Array(row.value));
     },
     secretNames: (study) =>
       attempt(() => erasable.prepare('SELECT name FROM secrets WHERE study = ? ORDER BY name').all(study)).map(
@@ -114,4 +118,51 @@ export function openSiteStore(folder: string): SiteStore {
       erasable.close();
     },
   };
+}
+
+/** What a sealed secret begins with; an unsealed one has 32 random bytes. */
+const SEALED_SECRET = Buffer.from('cncseal1', 'latin1');
+
+function secretSealing(key: Secret | null) {
+  return {
+    seal: (name: string, secret: Secret): Buffer =>
+      key === null
+        ? Buffer.from(secret.reveal())
+        : Buffer.concat([SEALED_SECRET, sealBytes(key, name, secret.reveal(), new Uint8Array(randomBytes(12)))]),
+    open(name: string, value: Uint8Array): Secret {
+      if (Buffer.compare(value.subarray(0, SEALED_SECRET.length), SEALED_SECRET) !== 0) return new Secret(value);
+      if (key === null)
+        throw new ConcordatError('STORE_DAMAGED', 'a secret is sealed, and the vault of the site’s keys is gone');
+      return new Secret(unsealBytes(key, name, value.subarray(SEALED_SECRET.length)));
+    },
+  };
+}
+
+/**
+ * Writes every secret of the site anew: sealed as its keys are now, or, before protection is taken away, plain. Call while
+ * no agent runs. Throws like `openSiteStore`.
+ */
+export function rewriteSecrets(folder: string, as: 'protected' | 'plain'): void {
+  const file = path.join(folder, 'erasable.db');
+  if (!existsSync(file)) return;
+  openSiteStore(folder).close();
+  const key = folderKey(path.join(folder, 'keys'));
+  const [reading, writing] = [secretSealing(key), secretSealing(as === 'plain' ? null : key)];
+  guardedStore(folder, () => {
+    const db = openSqlite(file, { format: FORMAT, erasing: true, tables: '' });
+    const rows = db.prepare('SELECT study, name, value FROM secrets').all() as {
+      readonly study: string;
+      readonly name: string;
+      readonly value: SqliteBytes;
+    }[];
+    const update = db.prepare('UPDATE secrets SET value = ? WHERE study = ? AND name = ?');
+    db.transaction(() => {
+      for (const { study, name, value } of rows) {
+        const secret = reading.open(`${study}/${name}`, new Uint8Array(value));
+        update.run(writing.seal(`${study}/${name}`, secret), study, name);
+      }
+    }).immediate();
+    db.pragma('wal_checkpoint(TRUNCATE)');
+    db.close();
+  });
 }

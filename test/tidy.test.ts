@@ -67,6 +67,7 @@ const SHELLS = new Set([
   'coordinator/service.ts',
   'coordinator/tls.ts',
   'coordinator/main.ts',
+  'shared/key-folder.ts',
   'shared/sqlite.ts',
   'site-agent/agent.ts',
   'site-agent/cohort-files.ts',

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { ConcordatError } from '../../shared/errors.js';
+import { isProtected } from '../../shared/key-folder.js';
 
 /** One thing a doctor looked at. `fix` is what to do, in a sentence; it is there unless the state is ok or skipped. */
 export interface Check {
@@ -114,7 +115,11 @@ export function keyFilesCheck(files: readonly string[]): Check {
       `${foreign.map((file) => path.basename(file)).join(', ')} belongs to another account`,
       'Run Concordat, and this command, under the account that owns the folder.',
     );
-  return ok('key files', `${present.length} files, readable by their owner only`);
+  const sealed = present.some((file) => isProtected(path.dirname(file)));
+  return ok(
+    'key files',
+    `${present.length} files, readable by their owner only${sealed ? ', sealed' : '; not sealed (concordat keys protect)'}`,
+  );
 }
 
 /** Files of a folder whose names end in `.key`. */
