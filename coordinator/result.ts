@@ -104,17 +104,33 @@ function modelSection(study: Study, name: string, result: ModelResult): Record<s
     alpha: entry.type === 'mlp' ? null : entry.alpha,
     parameters: entry,
     ...(result.disclosive === true ? { disclosive: true } : {}),
-    folds: Object.fromEntries(Object.entries(result.summaries).filter(([id]) => id !== own)),
+    folds: Object.fromEntries(
+      Object.entries(result.summaries)
+        .filter(([id]) => id !== own)
+        .map(([id, fold]) => [id, { ...fold, coefficients: fold.coefficients.map(withSign) }]),
+    ),
     digest: documentHash(encodeDocument(result.models[own])),
   };
 }
 
+type Coefficient = ModelResult['summaries'][string]['coefficients'][number];
+
+/** JSON has no infinity, so an infinite coefficient is null and `sign` says to which side it runs. */
+function withSign(coefficient: Coefficient): Coefficient & { readonly sign?: 1 | -1 } {
+  return coefficient.status === 'infinite' ? { ...coefficient, sign: coefficient.value > 0 ? 1 : -1 } : coefficient;
+}
+
 /** Odds or hazard ratio with its 95 % Wald interval, where there is a standard error. */
-function withRatio(coefficient: ModelResult['summaries'][string]['coefficients'][number]): Record<string, unknown> {
+function withRatio(coefficient: Coefficient): Record<string, unknown> {
   const { value, se } = coefficient;
   const bound = (sign: number) => (se === null ? null : Math.exp(value + sign * NORMAL_975 * se));
   const ratio = coefficient.status === 'ok' ? Math.exp(value) : null;
-  return { ...coefficient, ratio, low: ratio === null ? null : bound(-1), high: ratio === null ? null : bound(1) };
+  return {
+    ...withSign(coefficient),
+    ratio,
+    low: ratio === null ? null : bound(-1),
+    high: ratio === null ? null : bound(1),
+  };
 }
 
 const NORMAL_975 = 1.959963984540054;

@@ -154,6 +154,12 @@ export const STUDY_ERRORS = {
     exit: 3,
     hint: 'Unstratified risk sets give patients away even when summed. Use strata: site; strata: none runs in simulate only.',
   },
+  POLICY_SMALL_COUNT_EXPOSED: {
+    fault: 'coordinator',
+    grpc: 'PERMISSION_DENIED',
+    exit: 3,
+    hint: 'An honest coordinator hides a small number of events behind enough others. Nothing was sent. Update the coordinator and propose the study again, or ask the consortium what it runs.',
+  },
   POLICY_STUDY_REFUSED: {
     fault: 'user',
     grpc: 'PERMISSION_DENIED',
@@ -279,6 +285,12 @@ export const STUDY_ERRORS = {
     grpc: 'INVALID_ARGUMENT',
     exit: 2,
     hint: 'Mend the study file at the places listed; docs/study.md describes every field.',
+  },
+  STUDY_NO_TRAINING_PATIENTS: {
+    fault: 'user',
+    grpc: 'FAILED_PRECONDITION',
+    exit: 2,
+    hint: 'Every training site sits out. See the exclusions that each site counts (`concordat site approve --dry-run`), or lower privacy.minimumCohort if the sites agree.',
   },
   STUDY_SITES_UNKNOWN: {
     fault: 'user',

@@ -37,7 +37,12 @@ export function planStudy(study: Study): Plan {
   const ownFits = fits.filter((fit) => fit.arm === ownArm);
   const combatFits = fits.filter((fit) => fit.arm === 'combat');
   const models = [study.model, ...study.comparators];
-  const describe: DescribeSpec = { frame, quantiles: DESCRIBE_QUANTILES };
+  const hasSplit = study.cohort.split !== undefined;
+  const outers = [...new Set(fits.map((fit) => JSON.stringify(fit.sites)))].map(
+    (sites) => JSON.parse(sites) as string[],
+  );
+  const { showAggregate } = study.privacy;
+  const describe: DescribeSpec = { frame, outers, hasSplit, showAggregate, quantiles: DESCRIBE_QUANTILES };
   const combat: CombatSpec = {
     frame,
     fits: combatFits,
@@ -51,7 +56,7 @@ export function planStudy(study: Study): Plan {
     models: models.map((model) => ({ name: modelName(model), type: model.type, covariates: model.covariates })),
     threshold: study.validation.threshold,
     perSite: study.validation.perSite,
-    hasSplit: study.cohort.split !== undefined,
+    hasSplit,
   };
   return {
     frame,

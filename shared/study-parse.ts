@@ -58,6 +58,13 @@ function siteRules(study: Study, report: Report): void {
       report(['privacy', 'showAggregate', index], `"${site}" is not a site of the study${didYouMean(site, known)}`);
   if (study.privacy.minSites > known.size)
     report(['privacy', 'minSites'], `minSites is ${study.privacy.minSites}, but the study has ${known.size} sites`);
+  const { minimumCohort, minimumCount } = study.privacy;
+  // A site that takes part shows its number of patients, and sums over all sites would tell it in any case.
+  if (minimumCohort < minimumCount)
+    report(
+      ['privacy', 'minimumCohort'],
+      `minimumCohort is ${minimumCohort}, but fewer than minimumCount (${minimumCount}) patients are never shown`,
+    );
   if (study.quorum !== undefined && study.quorum > known.size)
     report(['quorum'], `a quorum of ${study.quorum} cannot be reached by ${known.size} sites`);
 }

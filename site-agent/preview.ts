@@ -65,7 +65,7 @@ function describeStandIns(frame: Frame): DescribeBroadcast[] {
   const bins = Math.max(1, Math.floor(1000 / frame.minimumCount));
   return [
     { phase: 'counts' },
-    { phase: 'sums', exponents, sites, pooledEvents: sites },
+    { phase: 'sums', exponents, sites, hidden: { whole: [], parts: [] }, shown: sites, pooledEvents: sites },
     { phase: 'central', exponents, sites, mean },
     { phase: 'histograms', sites, binnings: Array.from(mean, () => ({ low: 0, width: 1, bins })) },
   ];

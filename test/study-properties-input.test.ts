@@ -26,6 +26,13 @@ const COX = studyOf({
 const MLP = studyOf({ model: '{type: mlp, hidden: [3], maxRounds: 4}' });
 const STUDIES = { 'ComBat and lasso': LASSO, 'plain logistic': PLAIN, Cox: COX, 'ComBat and perceptron': MLP };
 
+type Coefficients = readonly {
+  readonly feature: string;
+  readonly value: number | null;
+  readonly status: string;
+  readonly sign?: 1 | -1;
+}[];
+
 interface Result {
   readonly sites: readonly {
     readonly name: string;
@@ -37,11 +44,8 @@ interface Result {
     readonly converged: boolean;
     readonly n: number;
     readonly notes: readonly string[];
-    readonly coefficients: readonly {
-      readonly feature: string;
-      readonly value: number | null;
-      readonly status: string;
-    }[];
+    readonly coefficients: Coefficients;
+    readonly folds: Readonly<Record<string, { readonly coefficients: Coefficients }>>;
   };
   readonly validation: {
     readonly folds: readonly { readonly name: string; readonly sites: Record<string, Record<string, unknown>> }[];
@@ -196,13 +200,14 @@ describe('a site below the minimum cohort sits out and is named', () => {
     expect(simulated(PLAIN, edited(first('cedar', 9)), { guard: true }).run.request).toBeNull();
   });
 
-  it('with nobody left to train: an error from ComBat, a result without a model from anyone else', () => {
+  it('with nobody left to train the study ends with an error that says so, whatever the model', () => {
     const nobody = edited((row) => (row['hospital'] === 'elm' ? {} : first(row['hospital']!, 2)(row)));
-    const error = failureOf(LASSO, nobody);
-    expect(error.code).toBe('COHORT_BATCH_TOO_SMALL');
-    const result = run(PLAIN, nobody);
-    expect(result.model.n).toBe(0);
-    expect(result.model.notes.join()).toContain('no model was fitted: there are no patients');
+    for (const study of [LASSO, PLAIN]) {
+      const error = failureOf(study, nobody);
+      expect(error.code).toBe('STUDY_NO_TRAINING_PATIENTS');
+      expect(error.message).toContain('no training site has 10 usable cases');
+      expect(error.hint).toContain('minimumCohort');
+    }
   });
 });
 
@@ -249,8 +254,17 @@ describe('odd cohorts go through, and the result says what is odd', () => {
     expect(model.converged).toBe(false);
     expect(model.notes.join()).toContain('no maximum likelihood estimate exists');
     for (const [index, { status, value }] of model.coefficients.entries())
-      if (status === 'infinite') expect(notes.map(({ path }) => path)).toContain(`/model/coefficients/${index}/value`);
-      else expect(value).not.toBeNull();
+      if (status === 'infinite') {
+        expect(notes.map(({ path }) => path)).toContain(`/model/coefficients/${index}/value`);
+        expect(value).toBeNull();
+      } else expect(value).not.toBeNull();
+    // The value is null; to which side it runs is beside it, in every fold.
+    const signOf = (list: Coefficients) => list.find(({ feature }) => feature === 'f1')!.sign;
+    expect(signOf(model.coefficients)).toBe(1);
+    expect(Object.values(model.folds).map(({ coefficients }) => signOf(coefficients))).toEqual([1, 1, 1, 1]);
+    for (const { status, sign } of model.coefficients) expect(sign !== undefined).toBe(status === 'infinite');
+    const mirrored = edited((row) => ({ f1: String(Number(row['age']) - (row['mvi'] === '1' ? 100 : -100)) }));
+    expect(signOf(run(PLAIN, mirrored).model.coefficients)).toBe(-1);
     // A penalty makes it estimable.
     expect(run(LASSO, separated).model.converged).toBe(true);
   });

@@ -23,9 +23,18 @@ export interface Frame {
   readonly minSites: number;
 }
 
-/** `describe`: role-wise counts and distributions of features, covariates and outcome. */
-export interface DescribeSpec {
+/** What decides whose number of events is shown: which training sites the models' totals add up, and what they accepted. */
+export interface SuppressionSpec {
   readonly frame: Frame;
+  /** Training sites that are fitted together, one entry per outer fold. */
+  readonly outers: readonly (readonly string[])[];
+  /** The table brings its own training and test cases. */
+  readonly hasSplit: boolean;
+  readonly showAggregate: readonly string[];
+}
+
+/** `describe`: role-wise counts and distributions of features, covariates and outcome. */
+export interface DescribeSpec extends SuppressionSpec {
   readonly quantiles: readonly number[];
 }
 

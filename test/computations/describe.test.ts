@@ -47,7 +47,14 @@ const frame: Frame = frameOf(['alder', 'birch', 'cedar', 'dogwood'], FEATURES, C
   external: ['elm', 'fir'],
   cells: 5,
 });
-const spec: DescribeSpec = { frame, quantiles: QUANTILES };
+const specOf = (of: Frame): DescribeSpec => ({
+  frame: of,
+  outers: [of.training],
+  hasSplit: false,
+  showAggregate: [],
+  quantiles: QUANTILES,
+});
+const spec = specOf(frame);
 
 function run(cohorts: readonly Cohort[]): { result: DescribeResult; rounds: number } {
   return runInMemory(
@@ -74,7 +81,7 @@ describe('describe', () => {
     });
     const sums = (of: Frame) =>
       describeDeclaration
-        .leaves({ frame: of, quantiles: QUANTILES }, { phase: 'counts' })
+        .leaves(specOf(of), { phase: 'counts' })
         .filter((leaf) => leaf.visibility === 'total')
         .map((leaf) => leaf.contributors.map(({ site }) => site));
     for (const sites of sums(frame)) expect(sites).toEqual(frame.training);
@@ -180,9 +187,13 @@ describe('describe', () => {
       ...row,
       y: row.site === 'alder' ? row.y! : Number(row.id.split('-')[1]) < 2 ? 1 : 0,
     }));
-    const { result: pooled } = run(holdersOf(few, 'sites', FEATURES, COVARIATES));
-    const want = few.filter((row) => row.site !== 'fir' && row.y === 1).length;
+    // elm alone among the external sites: all sites' events minus those that the models count would be elm's.
+    expect(run(holdersOf(few, 'sites', FEATURES, COVARIATES)).result.outcome.events).toEqual({ suppressed: true });
+    const large = few.map((row, at) => (row.site === 'elm' ? { ...row, y: at % 3 === 0 ? 1 : 0 } : row));
+    const { result: pooled } = run(holdersOf(large, 'sites', FEATURES, COVARIATES));
+    const want = large.filter((row) => row.site !== 'fir' && row.y === 1).length;
     expect(pooled.outcome.events).toBe(want);
+    expect(pooled.hidden).toEqual({ whole: ['birch', 'cedar', 'dogwood'], parts: ['birch', 'cedar', 'dogwood'] });
   });
 
   it('counts what was left out by reason, suppressed when small', () => {
@@ -259,7 +270,7 @@ describe('association of site with outcome', () => {
     );
     const smallFrame = frameOf(['alder', 'birch', 'cedar'], ['a', 'b']);
     const views = holdersOf(made, 'sites', ['a', 'b']).map((cohort) => viewOf(cohort, smallFrame));
-    const { association } = runInMemory(halves, { frame: smallFrame, quantiles: [0.5] }, views).result;
+    const { association } = runInMemory(halves, specOf(smallFrame), views).result;
     let want = 0;
     for (const [, n, events] of counts)
       for (const [observed, column] of [

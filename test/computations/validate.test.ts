@@ -241,13 +241,21 @@ describe('what cannot be estimated or shown', () => {
     expect(result.notes.some((note) => note.reason.startsWith('2 of 4 sites are not in the sums'))).toBe(true);
   });
 
-  it('fewer than five events: AUC not estimable and listed, events suppressed', () => {
-    const cedar = foldNamed(result, 'without-cedar').sites['cedar']!;
+  it('fewer events than minimumCount: they are suppressed, and all that would tell them, but not n', () => {
+    const { n, ...outcome } = foldNamed(result, 'without-cedar').sites['cedar']!;
+    expect(numberOf(n)).toBe(patients.filter((row) => row.site === 'cedar' && row.calibration === 0).length);
+    expect(Object.keys(outcome)).toHaveLength(7);
+    for (const metric of Object.values(outcome)) expect(metric).toEqual({ suppressed: true });
+  });
+
+  it('fewer than five events where that many may be shown: AUC not estimable and listed', () => {
+    const { result: shown } = setUp(patients, {}, { minimumCount: 1 }).run(bySite(patients));
+    const cedar = foldNamed(shown, 'without-cedar').sites['cedar']!;
     expect(cedar['auc']).toBeNull();
-    expect(cedar['events']).toEqual({ suppressed: true });
+    expect(numberOf(cedar['events'])).toBe(3);
     expect(numberOf(cedar['brier'])).toBeGreaterThan(0);
     const path = '/validation/folds/2/sites/cedar/auc';
-    expect(result.notes).toContainEqual({ path, reason: expect.stringContaining('fewer than 5') as string });
+    expect(shown.notes).toContainEqual({ path, reason: expect.stringContaining('fewer than 5') as string });
   });
 
   it('an AUC of 1 is listed, not averaged', () => {

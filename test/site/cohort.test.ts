@@ -26,7 +26,7 @@ sites: {training: [alder, birch, cedar]}
 harmonization: {method: combat, covariates: [sex, age]}
 model: {type: logistic}
 validation: {folds: 3}
-privacy: {minimumCohort: 3}
+privacy: {minimumCohort: 3, minimumCount: 3}
 `,
   'study.yaml',
 );
@@ -114,7 +114,7 @@ values: {sex: {w: F, m: M}, mvi: {ja: 1, nein: 0}}`,
 name: os
 cohort: {endpoint: {type: survival, time: days, event: dead}, features: [f1]}
 sites: {training: [alder, birch, cedar]}
-privacy: {minimumCohort: 2}
+privacy: {minimumCohort: 2, minimumCount: 2}
 model: {type: cox}`,
       'study.yaml',
     );

@@ -107,6 +107,11 @@ onMissingSite:
       'cannot train the model and be external',
     ],
     ['quorum', (t) => `${t}quorum: 4\n`, 'a quorum of 4 cannot be reached by 3 sites'],
+    [
+      'minimumCohort',
+      (t) => `${t}privacy: {minimumCohort: 4}\n`,
+      'minimumCohort is 4, but fewer than minimumCount (5) patients are never shown',
+    ],
     ['minSites', (t) => `${t}privacy: {minSites: 9}\n`, 'minSites is 9, but the study has 3 sites'],
     [
       'showAggregate',

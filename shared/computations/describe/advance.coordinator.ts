@@ -1,3 +1,4 @@
+import { ConcordatError } from '../../errors.js';
 import { powerOfTwo } from '../../fixed-point.js';
 import { agreedExponents } from '../../scaling.js';
 import { type Total, totalOf } from '../../tensors.js';
@@ -18,8 +19,10 @@ import {
   numericColumns,
   SITE_COUNTS,
   type SiteDescription,
+  siteEventsName,
   studySitesOf,
 } from './declaration.js';
+import { type EventMark, type HiddenSites, hiddenSites, type MarkedSite } from './suppression.js';
 
 export interface DescribeState {
   readonly phase: DescribeBroadcast['phase'];
@@ -32,6 +35,8 @@ export interface DescribeState {
   readonly observed: Float64Array;
   readonly levels: Float64Array;
   readonly exponents: Int32Array;
+  readonly hidden: HiddenSites;
+  readonly shown: readonly string[];
   readonly pooledEvents: readonly string[];
   readonly events: Count;
   readonly mean: Float64Array;
@@ -47,14 +52,18 @@ const CONSTANT = 1e-14;
 
 type Advance = ReturnType<CoordinatorHalf<DescribeSpec, DescribeBroadcast, DescribeState, DescribeResult>['advance']>;
 
-/** Four rounds: counts, sums, squares about the mean, histograms. */
+/**
+ * Four rounds: counts, sums (and the events of sites that may show them), squares about the mean, histograms.
+ *
+ * @throws ConcordatError STUDY_NO_TRAINING_PATIENTS where every training site sits out.
+ */
 export const describeCoordinator: CoordinatorHalf<DescribeSpec, DescribeBroadcast, DescribeState, DescribeResult> = {
   name: 'describe',
   start: () => ({ kind: 'step', state: EMPTY, broadcast: { phase: 'counts' } }),
   advance(spec, state, total): Advance {
     switch (state.phase) {
       case 'counts':
-        return afterCounts(spec.frame, total);
+        return afterCounts(spec, total);
       case 'sums':
         return afterSums(state, total);
       case 'central':
@@ -74,6 +83,8 @@ const EMPTY: DescribeState = {
   observed: new Float64Array(0),
   levels: new Float64Array(0),
   exponents: new Int32Array(0),
+  hidden: { whole: [], parts: [] },
+  shown: [],
   pooledEvents: [],
   events: 0,
   mean: new Float64Array(0),
@@ -81,13 +92,21 @@ const EMPTY: DescribeState = {
   binnings: [],
 };
 
-function afterCounts(frame: Frame, total: Total): Advance {
+function afterCounts(spec: DescribeSpec, total: Total): Advance {
+  const { frame } = spec;
   const described = studySitesOf(frame).map((name) => describeSite(frame, name, totalOf(total, `site/${name}`)));
   const taking = described.filter((site) => site.role !== 'excluded');
-  const hidden = taking.filter((site) => typeof site.events !== 'number');
-  // The sum over fewer than minSites sites would isolate what they suppressed.
-  const pooledEvents = hidden.length >= frame.minSites ? hidden.map((site) => site.name) : [];
-  const shown = taking.reduce((sum, site) => sum + (typeof site.events === 'number' ? site.events : 0), 0);
+  if (!taking.some((site) => site.role === 'training'))
+    throw new ConcordatError(
+      'STUDY_NO_TRAINING_PATIENTS',
+      `no training site has ${frame.minimumCohort} usable cases, so there is nobody to train a model on`,
+    );
+  const marked = taking.map(({ name, n }): MarkedSite => {
+    const counts = totalOf(total, `site/${name}`);
+    const marks = { whole: markAt(counts, SITE_COUNTS.whole), parts: markAt(counts, SITE_COUNTS.parts) };
+    return { name, n: typeof n === 'number' ? n : 0, marks };
+  });
+  const hidden = hiddenSites(spec, marked);
   const observed = totalOf(total, 'observed');
   const state: DescribeState = {
     ...EMPTY,
@@ -99,23 +118,40 @@ function afterCounts(frame: Frame, total: Total): Advance {
     observed: observed.slice(1),
     levels: totalOf(total, 'levels'),
     exponents: agreedExponents(totalOf(total, 'exponents')),
-    pooledEvents,
-    events: hidden.length > 0 && pooledEvents.length === 0 ? SUPPRESSED : shown,
+    hidden,
+    shown: taking.map((site) => site.name).filter((name) => !hidden.whole.includes(name)),
+    pooledEvents: pooledSites(frame, hidden.whole),
   };
-  const { exponents, sites } = state;
-  return { kind: 'step', state, broadcast: { phase: 'sums', exponents, sites, pooledEvents } };
+  const { exponents, sites, shown, pooledEvents } = state;
+  return { kind: 'step', state, broadcast: { phase: 'sums', exponents, sites, hidden, shown, pooledEvents } };
+}
+
+/** All hidden sites, so that the study's events are known in total; nobody where that would show a smaller group's. */
+function pooledSites(frame: Frame, hidden: readonly string[]): readonly string[] {
+  const training = hidden.filter((site) => frame.training.includes(site)).length;
+  const isEnough = (sites: number) => sites === 0 || sites >= frame.minSites;
+  return isEnough(training) && isEnough(hidden.length - training) ? hidden : [];
 }
 
 function afterSums(state: DescribeState, total: Total): Advance {
   const mean = totalOf(total, 'sums').map((sum, at) =>
     state.observed[at]! > 0 ? (sum / state.observed[at]!) * powerOfTwo(state.exponents[at]!) : Number.NaN,
   );
+  const described = state.described.map((site): SiteDescription => {
+    if (!state.shown.includes(site.name)) return site;
+    const [events, told] = totalOf(total, siteEventsName(site.name));
+    // A site that went missing since the first round has told nothing.
+    return told! > 0 ? { ...site, events: events! } : site;
+  });
+  const taking = described.filter((site) => site.role !== 'excluded');
+  const told = taking.flatMap(({ events }) => (typeof events === 'number' ? [events] : []));
   const pooled = state.pooledEvents.length > 0 ? totalOf(total, 'events')[0]! : 0;
-  const events = typeof state.events === 'number' ? state.events + pooled : state.events;
+  const isWhole = told.length + state.pooledEvents.length === taking.length;
+  const events = isWhole ? told.reduce((sum, count) => sum + count, pooled) : SUPPRESSED;
   const { exponents, sites } = state;
   return {
     kind: 'step',
-    state: { ...state, phase: 'central', mean, events },
+    state: { ...state, phase: 'central', described, mean, events },
     broadcast: { phase: 'central', exponents, sites, mean: mean.map((value) => (Number.isNaN(value) ? 0 : value)) },
   };
 }
@@ -147,11 +183,16 @@ function describeSite(frame: Frame, name: string, counts: Float64Array): SiteDes
     name,
     role: sitsOut ? 'excluded' : role,
     n,
-    events: count(SITE_COUNTS.events),
+    // Filled in by the next round where the site may show it. Nobody has events where nobody is.
+    events: n === 0 ? 0 : SUPPRESSED,
     exclusions: exclusionReasons(frame)
       .map((reason, index) => ({ reason, count: count(SITE_COUNTS.exclusions + 2 * index) }))
       .filter((entry) => entry.count !== 0),
   };
+}
+
+function markAt(counts: Float64Array, at: number): EventMark {
+  return { small: counts[at]! > 0, cover: counts[at + 1]! > 0 };
 }
 
 function resultOf(spec: DescribeSpec, state: DescribeState, histograms: Float64Array): DescribeResult {
@@ -196,6 +237,7 @@ function resultOf(spec: DescribeSpec, state: DescribeState, histograms: Float64A
     describedSites: state.sites,
     excludedSites: state.described.filter((site) => site.role === 'excluded').map((site) => site.name),
     outcome: { n: state.casesN, events: state.events },
+    hidden: state.hidden,
     association: associationOf(frame, state.described),
   };
 }

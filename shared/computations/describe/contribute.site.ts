@@ -11,19 +11,27 @@ import {
   exclusionReasons,
   numericColumns,
   SITE_COUNTS,
+  siteEventsName,
   studySitesOf,
 } from './declaration.js';
+import { eventMarks, eventsAmong } from './marks.site.js';
+import { checkSuppression } from './suppression-check.site.js';
 
-/** Counts and sums of all rows of the sites this holder has; a site below the minimum cohort only says that it is. */
+/**
+ * Counts and sums of all rows of the sites this holder has; a site below the minimum cohort only says that it is.
+ *
+ * @throws ConcordatError POLICY_SMALL_COUNT_EXPOSED where a round would let a small number of events be computed.
+ */
 export const describeSite: SiteHalf<DescribeSpec, DescribeBroadcast> = {
   name: 'describe',
-  contribute({ frame }, broadcast, { cohort }) {
+  contribute(spec, broadcast, { cohort, memo }) {
+    const { frame } = spec;
     const contribution = new Map<string, Float64Array>();
     if (broadcast.phase === 'counts') {
       // A site that has no usable case left still says so, with what was left out.
       for (const name of studySitesOf(frame))
         if (cohort.sites.includes(name) || cohort.exclusions.some((entry) => entry.site === name))
-          contribution.set(`site/${name}`, siteCounts(cohort, frame, cohort.sites.indexOf(name), name));
+          contribution.set(`site/${name}`, siteCounts(cohort, spec, cohort.sites.indexOf(name), name));
       const known = describedSitesOf(frame);
       const taking = rowsOfSites(
         cohort,
@@ -41,12 +49,18 @@ export const describeSite: SiteHalf<DescribeSpec, DescribeBroadcast> = {
       return contribution;
     }
     if (broadcast.phase === 'sums') {
+      checkSuppression(spec, broadcast, cohort, memo);
       const sums = columns.map((column, at) => {
         const sum = new CompensatedSum();
         for (const value of valuesOf(cohort, column, taking)) sum.add(value);
         return sum.value * powerOfTwo(-broadcast.exponents[at]!);
       });
       contribution.set('sums', Float64Array.from(sums));
+      for (const [site, name] of cohort.sites.entries()) {
+        const rows = rowsAt(cohort, site);
+        if (broadcast.shown.includes(name) && rows.length >= frame.minimumCohort)
+          contribution.set(siteEventsName(name), Float64Array.of(eventsAmong(cohort, rows), 1));
+      }
       if (broadcast.pooledEvents.length > 0) {
         const pooled = rowsOfSites(cohort, (name) => broadcast.pooledEvents.includes(name));
         contribution.set('events', Float64Array.of(eventsAmong(cohort, pooled)));
@@ -78,12 +92,8 @@ function rowsOfSites(cohort: Cohort, takes: (name: string, site: number) => bool
   return [...cohort.siteOf.keys()].filter((row) => flags[cohort.siteOf[row]!]);
 }
 
-function eventsAmong(cohort: Cohort, rows: readonly number[]): number {
-  const events = cohort.outcome.type === 'binary' ? cohort.outcome.y : cohort.outcome.event;
-  return rows.reduce((sum, row) => sum + events[row]!, 0);
-}
-
-function siteCounts(cohort: Cohort, frame: Frame, site: number, name: string): Float64Array {
+function siteCounts(cohort: Cohort, spec: DescribeSpec, site: number, name: string): Float64Array {
+  const { frame } = spec;
   const reasons = exclusionReasons(frame);
   const counts = new Float64Array(SITE_COUNTS.exclusions + 2 * reasons.length);
   const put = (at: number, count: number, small: boolean) => {
@@ -92,11 +102,13 @@ function siteCounts(cohort: Cohort, frame: Frame, site: number, name: string): F
   };
   const isSmall = (count: number) => count > 0 && count < frame.minimumCount;
   const rows = rowsAt(cohort, site);
-  const events = eventsAmong(cohort, rows);
   counts[SITE_COUNTS.sitsOut] = rows.length < frame.minimumCohort ? 1 : 0;
   put(SITE_COUNTS.n, rows.length, isSmall(rows.length));
-  // Few patients without the event are as telling as few with it.
-  put(SITE_COUNTS.events, events, isSmall(rows.length) || isSmall(events) || isSmall(rows.length - events));
+  const marks = eventMarks(cohort, spec, name);
+  for (const what of ['whole', 'parts'] as const) {
+    counts[SITE_COUNTS[what]] = marks[what].small ? 1 : 0;
+    counts[SITE_COUNTS[what] + 1] = marks[what].cover ? 1 : 0;
+  }
   const byReason = new Map<string, number>();
   for (const entry of cohort.exclusions) {
     if (entry.site !== name) continue;

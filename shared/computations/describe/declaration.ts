@@ -2,6 +2,7 @@ import { EXPONENT_BINS } from '../../scaling.js';
 import { COUNT, STATISTIC, type TensorSpec } from '../../tensors.js';
 import type { Declaration } from '../computation.js';
 import type { DescribeSpec, Frame } from '../frame.js';
+import type { HiddenSites } from './suppression.js';
 
 /** A count below the study's minimum is a value of its own, not 0 (law 7). */
 export type Count = number | { readonly suppressed: true };
@@ -61,6 +62,8 @@ export interface DescribeResult {
   /** Sites whose patients `columns` describes. */
   readonly describedSites: readonly string[];
   readonly outcome: { readonly n: number; readonly events: Count };
+  /** Sites that show no number of events: few of their own, or to cover such a site. */
+  readonly hidden: HiddenSites;
   readonly association: Association;
 }
 
@@ -91,7 +94,11 @@ export type DescribeBroadcast =
       readonly exponents: Int32Array;
       /** Sites that take part: not below the minimum cohort. */
       readonly sites: readonly string[];
-      /** Sites whose suppressed events are added up: none, or at least minSites of them. */
+      /** Sites that keep their number of events back, now and in every later computation. */
+      readonly hidden: HiddenSites;
+      /** Sites that show it: all others that take part. */
+      readonly shown: readonly string[];
+      /** Hidden sites whose events are added up: of the training and of the external ones none, or all, and at least minSites. */
       readonly pooledEvents: readonly string[];
     }
   | {
@@ -136,8 +143,15 @@ export function exclusionReasons(frame: Frame): string[] {
   ];
 }
 
-/** Positions in a site's own tensor: each count is followed by a 1 where it is suppressed. */
-export const SITE_COUNTS = { sitsOut: 0, n: 1, events: 3, exclusions: 5 } as const;
+/**
+ * Positions in a site's own tensor. n and each exclusion are followed by a 1 where they are suppressed. Of events only marks
+ * are here (small, then cover; see suppression.ts): who may show their number follows from all sites' marks.
+ */
+export const SITE_COUNTS = { sitsOut: 0, n: 1, whole: 3, parts: 5, exclusions: 7 } as const;
+
+export function siteEventsName(site: string): string {
+  return `events/${site}`;
+}
 
 export function studySitesOf(frame: Frame): string[] {
   return [...frame.training, ...frame.external].sort();
@@ -168,7 +182,7 @@ export const describeDeclaration: Declaration<DescribeSpec, DescribeBroadcast> =
             name: `site/${site}`,
             kind: 'describe.site',
             shape: [SITE_COUNTS.exclusions + 2 * exclusionReasons(frame).length],
-            meaning: `number of patients, events and left-out cases of ${site}; a small count leaves as a mark, not as a number`,
+            meaning: `number of patients and of left-out cases of ${site}, and whether its events are few; a small count leaves as a mark, not as a number`,
           }),
         ),
         {
@@ -232,6 +246,17 @@ export const describeDeclaration: Declaration<DescribeSpec, DescribeBroadcast> =
     };
     return [
       { ...statistic, name: 'sums', kind: 'describe.sums', meaning: 'sum of each column over the patients' },
+      ...broadcast.shown.map(
+        (site): TensorSpec => ({
+          ...common(frame, [site]),
+          ...COUNT,
+          visibility: 'site',
+          name: siteEventsName(site),
+          kind: 'describe.site-events',
+          shape: [2],
+          meaning: `number of events of ${site}, where neither it nor, by subtraction, a small one at another site is told`,
+        }),
+      ),
       ...(broadcast.pooledEvents.length > 0 ? [events] : []),
     ];
   },

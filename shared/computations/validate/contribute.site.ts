@@ -26,6 +26,7 @@ import {
   validateDeclaration,
 } from './declaration.js';
 import { evaluateBinary, evaluateSurvival, type ScoredRows, type SiteEvaluation } from './site-metrics.site.js';
+import { sumsHideSites, withheldAt } from './withheld.site.js';
 
 export const validateSite: SiteHalf<ValidateSpec, ValidateBroadcast> = {
   name: 'validate',
@@ -115,16 +116,17 @@ function evaluate(
   const sizes = new Map(validateDeclaration.leaves(spec, broadcast).map((leaf) => [leaf.name, leaf.shape[0]!]));
   for (const unit of broadcast.units)
     for (const group of groupsOf(spec, unit)) {
+      const adds = sendsSums(spec, group) && sumsHideSites(spec, group, view);
       const sums = new Float64Array(sizes.get(tensorName('pairs', unit, group)) ?? 0);
       const brier = new Float64Array(1);
       for (const part of presentParts(group, view.cohort)) {
         const result = evaluatePart(spec, broadcast, unit, group, part, view);
         if (sendsSites(spec, group)) contribution.set(siteTensorName(unit, group, part.site), result.metrics);
-        if (!sendsSums(spec, group) || !result.summable) continue;
+        if (!adds || !result.summable) continue;
         addSums(sums, result, binary);
         brier[0]! += result.brier;
       }
-      if (!sendsSums(spec, group)) continue;
+      if (!adds) continue;
       contribution.set(tensorName('pairs', unit, group), sums);
       if (binary) contribution.set(tensorName('brier', unit, group), brier);
     }
@@ -152,17 +154,19 @@ function evaluatePart(
 ): SiteEvaluation {
   const rows = scoredRows(spec, unit, group, part, view);
   const { minimumCount } = spec.frame;
+  const withheld = withheldAt(spec, group, part.site, view);
   if (rows.outcome.type === 'survival')
     return evaluateSurvival(
       rows,
       rows.outcome.time,
       rows.outcome.event,
       minimumCount,
+      withheld,
       absoluteRisk(spec, unit, group, part.fit, view),
     );
   const threshold = broadcast.thresholds[thresholdKey(unit, part.fit.outer)];
   assert(threshold !== undefined, `no threshold for ${thresholdKey(unit, part.fit.outer)}`);
-  return evaluateBinary(rows, rows.outcome.y, threshold, minimumCount);
+  return evaluateBinary(rows, rows.outcome.y, threshold, minimumCount, withheld);
 }
 
 /**
@@ -226,10 +230,12 @@ function calibrationTerms(
     const unit = broadcast.units[entry.unit]!;
     const group = groupNamed(spec, unit, entry.group);
     const sums = new Float64Array(CALIBRATION_SUMS);
-    for (const part of presentParts(group, view.cohort)) {
+    const adding = sumsHideSites(spec, group, view) ? presentParts(group, view.cohort) : [];
+    for (const part of adding) {
       const rows = scoredRows(spec, unit, group, part, view);
       assert(rows.outcome.type === 'binary', 'calibration needs a binary endpoint');
-      if (!evaluateBinary(rows, rows.outcome.y, 0.5, spec.frame.minimumCount).summable) continue;
+      const withheld = withheldAt(spec, group, part.site, view);
+      if (!evaluateBinary(rows, rows.outcome.y, 0.5, spec.frame.minimumCount, withheld).summable) continue;
       const terms = calibrationSums(rows.score, rows.outcome.y, entry.at);
       for (let k = 0; k < sums.length; k++) sums[k]! += terms[k]!;
     }

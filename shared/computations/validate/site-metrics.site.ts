@@ -30,6 +30,19 @@ export interface SiteEvaluation {
   readonly brier: number;
 }
 
+/** What leaves as the flag `suppressed` whatever its size: all that depends on the outcome, and n itself. */
+export interface Withheld {
+  readonly outcome: boolean;
+  readonly n: boolean;
+}
+
+export const NOTHING_WITHHELD: Withheld = { outcome: false, n: false };
+
+/** A site without any patient in the group has nothing to keep back, unless that is told by n too. */
+function keepsBack(withheld: Withheld, n: number): boolean {
+  return withheld.outcome && (n > 0 || withheld.n);
+}
+
 type Flag = (typeof FLAG)[keyof typeof FLAG];
 
 class MetricsTensor {
@@ -46,13 +59,16 @@ class MetricsTensor {
 
 /**
  * A site's metrics of a binary endpoint. Counts from 1 to minimumCount - 1 (patients, events or non-events) leave as the
- * flag `suppressed`, and so does every rate whose denominator they are. `threshold` is on the probability scale.
+ * flag `suppressed`, and with them everything that they could be had from: rates and the AUC by their denominators, the
+ * Brier score where all probabilities are known to be one (a model without predictors), the interval of the calibration
+ * intercept, which is close to 1 / sqrt(events) then. `threshold` is on the probability scale.
  */
 export function evaluateBinary(
   rows: ScoredRows,
   y: Uint8Array,
   threshold: number,
   minimumCount: number,
+  withheld: Withheld = NOTHING_WITHHELD,
 ): SiteEvaluation {
   const n = y.length;
   const events = y.reduce((sum, value) => sum + value, 0);
@@ -62,10 +78,13 @@ export function evaluateBinary(
   const brier = brierSum(probability, y);
   const tensor = new MetricsTensor(BINARY_METRICS);
   const small = (count: number) => count > 0 && count < minimumCount;
-  const countFlag = small(n) || small(events) || small(nonEvents) ? FLAG.suppressed : FLAG.ok;
-  tensor.set('n', n, small(n) ? FLAG.suppressed : FLAG.ok);
+  const countFlag = keepsBack(withheld, n) || small(n) || small(events) || small(nonEvents) ? FLAG.suppressed : FLAG.ok;
+  tensor.set('n', n, withheld.n || small(n) ? FLAG.suppressed : FLAG.ok);
   tensor.set('events', events, countFlag);
-  const { flag, sums, value, variance } = discrimination(rows, events, nonEvents, small(n), () => binaryPairs(rows, y));
+  const suppressed = countFlag === FLAG.suppressed;
+  const { flag, sums, value, variance } = discrimination(rows, events, nonEvents, suppressed, () =>
+    binaryPairs(rows, y),
+  );
   tensor.set('auc', value, flag);
   tensor.set('aucVariance', variance, flag);
 
@@ -76,7 +95,7 @@ export function evaluateBinary(
   tensor.set('calibrationInterceptSe', calibration?.inTheLargeSe ?? 0, calibrationFlag);
   tensor.set('calibrationSlope', calibration?.slope ?? 0, calibrationFlag);
   tensor.set('calibrationSlopeSe', calibration?.slopeSe ?? 0, calibrationFlag);
-  tensor.set('brier', brier / n, n === 0 ? FLAG.empty : small(n) ? FLAG.suppressed : FLAG.ok);
+  tensor.set('brier', brier / n, suppressed ? FLAG.suppressed : n === 0 ? FLAG.empty : FLAG.ok);
   const rateFlag = (denominator: number): Flag =>
     countFlag === FLAG.suppressed ? FLAG.suppressed : denominator === 0 ? FLAG.empty : FLAG.ok;
   tensor.set('sensitivity', confusion.tp / events, rateFlag(events));
@@ -91,21 +110,24 @@ export function evaluateSurvival(
   time: Float64Array,
   event: Uint8Array,
   minimumCount: number,
+  withheld: Withheld = NOTHING_WITHHELD,
   absolute: { readonly horizon: number; readonly cumulativeHazard: number | null } | null = null,
 ): SiteEvaluation {
   const n = event.length;
   const events = event.reduce((sum, value) => sum + value, 0);
   const tensor = new MetricsTensor(absolute === null ? SURVIVAL_METRICS : [...SURVIVAL_METRICS, 'brier']);
   const small = (count: number) => count > 0 && count < minimumCount;
-  const countFlag = small(n) || small(events) || small(n - events) ? FLAG.suppressed : FLAG.ok;
-  tensor.set('n', n, small(n) ? FLAG.suppressed : FLAG.ok);
+  const countFlag =
+    keepsBack(withheld, n) || small(n) || small(events) || small(n - events) ? FLAG.suppressed : FLAG.ok;
+  tensor.set('n', n, withheld.n || small(n) ? FLAG.suppressed : FLAG.ok);
   tensor.set('events', events, countFlag);
   const pairs = () => ({
     sums: stratifiedPairs(rows, (own) => survivalPairs(own, rows.score, time, event)),
     variance: null,
   });
   // Censored patients are no class of their own: C needs events and somebody who outlives them.
-  const { flag, sums, value, variance } = discrimination(rows, events, CLASS_MINIMUM, small(n), pairs);
+  const suppressed = countFlag === FLAG.suppressed;
+  const { flag, sums, value, variance } = discrimination(rows, events, CLASS_MINIMUM, suppressed, pairs);
   tensor.set('cIndex', value, flag);
   tensor.set('cIndexVariance', variance, flag);
   if (absolute !== null) {
@@ -135,8 +157,8 @@ function discrimination(
   pairsOf: () => { sums: PairSums; variance: number | null },
 ): { flag: Flag; sums: PairSums; value: number; variance: number } {
   const none = (flag: Flag) => ({ flag, sums: NO_PAIRS, value: 0, variance: 0 });
-  if (rows.score.length === 0) return none(FLAG.empty);
   if (suppressed) return none(FLAG.suppressed);
+  if (rows.score.length === 0) return none(FLAG.empty);
   if (events < CLASS_MINIMUM || others < CLASS_MINIMUM) return none(FLAG.fewOfClass);
   const { sums, variance } = pairsOf();
   const concordance = concordanceOf(sums);

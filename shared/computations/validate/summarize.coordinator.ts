@@ -96,7 +96,7 @@ function pooledMetrics(
   if (contributing < group.parts.length)
     notes.push({
       path,
-      reason: `${group.parts.length - contributing} of ${group.parts.length} sites are not in the sums: a count there is below ${spec.frame.minimumCount}`,
+      reason: `${group.parts.length - contributing} of ${group.parts.length} sites are not in the sums: a count there is below ${spec.frame.minimumCount}, or hides one that is`,
     });
   const n = entry('n');
   const events = entry('events');
