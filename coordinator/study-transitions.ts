@@ -21,6 +21,7 @@ export type StudyEventType =
   | 'finished'
   | 'failure'
   | 'abort'
+  | 'withdrawal'
   | 'ratification'
   | 'quorum'
   | 'refusal'
@@ -31,15 +32,23 @@ export const STUDY_TRANSITIONS: Record<StudyPhase, Partial<Record<StudyEventType
     approval: 'proposed',
     allApproved: 'approved',
     decline: 'declined',
+    withdrawal: 'withdrawn',
     abort: 'withdrawn',
     failure: 'failed',
   },
-  approved: { roundTotal: 'running', abort: 'withdrawn', failure: 'failed' },
-  running: { roundTotal: 'running', finished: 'validated', abort: 'withdrawn', failure: 'failed' },
+  approved: { roundTotal: 'running', withdrawal: 'withdrawn', abort: 'withdrawn', failure: 'failed' },
+  running: {
+    roundTotal: 'running',
+    finished: 'validated',
+    withdrawal: 'withdrawn',
+    abort: 'withdrawn',
+    failure: 'failed',
+  },
   validated: {
     ratification: 'validated',
     quorum: 'ratified',
     refusal: 'failed',
+    withdrawal: 'withdrawn',
     abort: 'withdrawn',
     failure: 'failed',
   },

@@ -22,6 +22,7 @@ export interface StudyState {
 export type StudyEvent =
   | { readonly type: 'approval'; readonly site: string; readonly boxPublicKey: string }
   | { readonly type: 'decline'; readonly site: string; readonly reason: string }
+  | { readonly type: 'withdrawal'; readonly site: string; readonly reason: string }
   | { readonly type: 'roundTotal'; readonly round: number }
   | { readonly type: 'finished'; readonly bundleDigest: string; readonly unmet: readonly string[] }
   | { readonly type: 'failure'; readonly reason: string }
@@ -73,6 +74,11 @@ export function studyStep(state: StudyState, event: StudyEvent): [StudyState, St
     }
     case 'decline':
       return close(moved, `${event.site} declined: ${event.reason}`);
+    case 'withdrawal': {
+      // A later total without the site, less an earlier one with it, would be its share: so the study ends.
+      const when = state.rounds === 0 ? 'before the first total' : `after ${state.rounds} totals`;
+      return close(moved, `${event.site} withdrew ${when}: ${event.reason}`);
+    }
     case 'roundTotal':
       return [{ ...moved, rounds: event.round }, []];
     case 'finished': {

@@ -256,6 +256,12 @@ export const STUDY_ERRORS = {
     exit: 2,
     hint: 'No site of that name is enrolled or in the roster; names are case-sensitive.',
   },
+  SITE_WITHDRAWN: {
+    fault: 'site',
+    grpc: 'FAILED_PRECONDITION',
+    exit: 3,
+    hint: 'The withdrawal is signed and final. The consortium may propose the study again without this site.',
+  },
   STUDY_DISCLOSIVE: {
     fault: 'user',
     grpc: 'PERMISSION_DENIED',

@@ -3,6 +3,9 @@
  * are 64 lower-case hexadecimal digits. Everything big travels as a blob and is named by its hash.
  */
 
+/** `withdrawn`: said after an approval; the site contributes nothing more. */
+export type Decision = 'approved' | 'declined' | 'withdrawn';
+
 /** A site's signed decision on a study. The signature covers `approvalStatement`. */
 export interface Approval {
   readonly studyHash: string;
@@ -10,10 +13,10 @@ export interface Approval {
   /** Hash of that roster version: pins every site's key. */
   readonly rosterHash: string;
   readonly site: string;
-  readonly decision: 'approved' | 'declined';
-  /** Why declined; empty where approved. */
+  readonly decision: Decision;
+  /** Why declined or withdrawn; empty where approved. */
   readonly reason: string;
-  /** X25519, raw 32 bytes, made for this study at this site; zeros where declined. */
+  /** X25519, raw 32 bytes, made for this study at this site; zeros where not approved. */
   readonly boxPublicKey: Uint8Array;
   /** Ed25519, 64 bytes. */
   readonly signature: Uint8Array;

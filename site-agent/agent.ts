@@ -38,6 +38,7 @@ export class SiteAgent {
     this.poll = setInterval(() => {
       try {
         this.decisions.send();
+        this.studies.leaveWithdrawn().catch((error: unknown) => this.context.problem(error));
       } catch (error) {
         this.context.problem(error);
       }
@@ -97,6 +98,7 @@ export class SiteAgent {
     // A site that was away when the others ratified still needs the file that its own patients are scored with.
     if (phase === 'published' && known.approvals !== null && known.ratification === null)
       await this.ratification.writeLocal(known).catch((error: unknown) => this.context.problem(error));
+    await this.studies.settle(known);
     this.context.append(studyHash, { type: 'closed', phase, reason });
     this.studies.end(known);
     this.context.tell(known, phase, reason);

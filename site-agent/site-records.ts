@@ -20,6 +20,8 @@ export type SiteRecord =
       /** Null where declined. */
       readonly cohort: { readonly digest: string; readonly cases: readonly string[] } | null;
     }
+  /** The site's signed withdrawal after its approval; from then on nothing of the study leaves. */
+  | { readonly type: 'withdrew'; readonly withdrawal: Approval; readonly atMs: number }
   | { readonly type: 'started'; readonly approvals: readonly Approval[] }
   | { readonly type: 'participant'; readonly record: ParticipantRecord }
   /** Site-visible values that left in one round, so that ratification finds them again in the result. */
@@ -41,6 +43,7 @@ export interface KnownStudy {
   readonly document: Uint8Array;
   readonly proposedAtMs: number;
   readonly approval: Approval | null;
+  readonly withdrawal: Approval | null;
   readonly cohort: { readonly digest: string; readonly cases: readonly string[] } | null;
   readonly approvals: readonly Approval[] | null;
   readonly participant: readonly ParticipantRecord[];
@@ -98,6 +101,7 @@ function withRecord(known: KnownStudy | undefined, studyHash: string, record: Si
       document,
       proposedAtMs: atMs,
       approval: null,
+      withdrawal: null,
       cohort: null,
       approvals: null,
       participant: [],
@@ -111,6 +115,8 @@ function withRecord(known: KnownStudy | undefined, studyHash: string, record: Si
   switch (record.type) {
     case 'decided':
       return { ...known, approval: record.approval, cohort: record.cohort };
+    case 'withdrew':
+      return { ...known, withdrawal: record.withdrawal };
     case 'started':
       return { ...known, approvals: record.approvals };
     case 'participant':

@@ -175,6 +175,30 @@ export function registerSite(program: Command): void {
       });
     });
 
+  withFolder(site.command('withdraw'))
+    .description('stop every further contribution to a study that this site approved; the study ends')
+    .argument('<study>', 'hash of the study, or its first digits')
+    .requiredOption('--reason <text>', 'why, in a sentence that the consortium will read')
+    .action(async (study: string, options: SiteOptions & { reason: string }, command: Command) => {
+      const { withdraw } = await import('../../site-agent/shell/decide.js');
+      const { readSiteKeys } = await import('../../site-agent/keys.js');
+      const { signingKey } = readSiteKeys(options.dir);
+      const { known, totals } = await withStore(options.dir, async (store) => {
+        const known = findStudy(store, study, await studiesOf(store));
+        withdraw(store, known, { signingKey, reason: options.reason, nowMs: Date.now() });
+        const closed = known.participant.filter((record) => record.type === 'closed' && record.outcome === 'total');
+        return { known, totals: closed.length };
+      });
+      const taken =
+        totals === 0
+          ? 'No total has this site’s contribution in it.'
+          : `${totals} totals have this site’s contribution in them and cannot be taken back.`;
+      out(command).result(
+        `Withdrawn from ${known.studyHash.slice(0, 12)}: nothing more of it leaves this site.\n${taken}\nThe running agent tells the coordinator, and the study ends for everybody.`,
+        { study: known.studyHash, decision: 'withdrawn', reason: options.reason, totals },
+      );
+    });
+
   registerSiteEgress(site);
 }
 
@@ -288,6 +312,7 @@ async function studyRows(store: SiteStore): Promise<StudyRow[]> {
 
 function stateOf(known: KnownStudy): string {
   if (known.closed !== null) return known.closed.phase;
+  if (known.withdrawal !== null) return 'withdrawn here';
   if (known.ratification !== null) return known.ratification.verdict;
   if (known.approvals !== null) return 'running';
   return known.approval?.decision ?? 'waiting for your decision';

@@ -106,7 +106,8 @@ export class StudyHost {
   async resume(events: readonly LoggedEvent[]): Promise<void> {
     for (const entry of events) {
       if (entry.type === 'study') {
-        if (entry.approval !== undefined) this.approvals.push(entry.approval);
+        if (entry.approval !== undefined && entry.approval.decision !== 'withdrawn')
+          this.approvals.push(entry.approval);
         if (entry.ratification !== undefined) this.ratifications.push(entry.ratification);
         const [state] = studyStep(this.state, entry.event);
         this.state = state;
@@ -184,8 +185,13 @@ export class StudyHost {
     this.driver?.feed({ type: 'message', site, message, nowMs: this.ports.nowMs() });
   }
 
-  /** The approval's signature has been checked against the roster. A repeated one changes nothing. */
+  /** The decision's signature has been checked against the roster. A repeated one changes nothing. */
   onApproval(approval: Approval): void {
+    if (approval.decision === 'withdrawn') {
+      const { site, reason } = approval;
+      if (!isClosed(this.state)) this.step({ type: 'withdrawal', site, reason }, { approval });
+      return;
+    }
     if (this.approvals.some((known) => known.site === approval.site) || this.state.phase !== 'proposed') return;
     const event: StudyEvent =
       approval.decision === 'approved'
@@ -240,7 +246,7 @@ export class StudyHost {
   private step(event: StudyEvent, signed: { approval?: Approval; ratification?: Ratification } = {}): void {
     const [next, effects] = studyStep(this.state, event);
     this.ports.append([{ type: 'study', event, ...signed }]);
-    if (signed.approval !== undefined) this.approvals.push(signed.approval);
+    if (signed.approval !== undefined && signed.approval.decision !== 'withdrawn') this.approvals.push(signed.approval);
     if (signed.ratification !== undefined) this.ratifications.push(signed.ratification);
     const moved = next.phase !== this.state.phase;
     this.state = next;

@@ -73,7 +73,11 @@ const approval = message<study.Approval, gen.Approval>({
   rosterVersion: uint32,
   rosterHash: hash,
   site,
-  decision: oneOf<study.Approval['decision']>({ approved: 'DECISION_APPROVED', declined: 'DECISION_DECLINED' }),
+  decision: oneOf<study.Decision>({
+    approved: 'DECISION_APPROVED',
+    declined: 'DECISION_DECLINED',
+    withdrawn: 'DECISION_WITHDRAWN',
+  }),
   reason,
   boxPublicKey: bytes(32),
   signature: bytes(64),

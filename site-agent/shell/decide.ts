@@ -118,6 +118,30 @@ export function decide(
   return approval;
 }
 
+/**
+ * Signs and writes durably that this site contributes nothing more to a study that it approved; the running agent looks
+ * here before anything leaves, and tells the coordinator. Throws STUDY_WRONG_PHASE, SITE_ALREADY_DECIDED.
+ */
+export function withdraw(
+  store: SiteStore,
+  known: KnownStudy,
+  by: { readonly signingKey: Secret; readonly reason: string; readonly nowMs: number },
+): Approval {
+  if (known.closed !== null)
+    throw new ConcordatError('STUDY_WRONG_PHASE', `the study is ${known.closed.phase}: ${known.closed.reason}`);
+  if (known.approval?.decision !== 'approved')
+    throw new ConcordatError('STUDY_WRONG_PHASE', 'this site has not approved the study; it can decline it');
+  if (known.withdrawal !== null)
+    throw new ConcordatError('SITE_ALREADY_DECIDED', 'this site has already withdrawn from the study');
+  const { studyHash, rosterVersion, rosterHash } = known;
+  const { site } = known.approval;
+  const reason = by.reason.slice(0, LIMITS.reasonCharactersMax);
+  const decision = { studyHash, rosterVersion, rosterHash, site, decision: 'withdrawn', reason } as const;
+  const withdrawal = signApproval({ ...decision, boxPublicKey: new Uint8Array(32) }, by.signingKey);
+  store.append([encodeSiteRecord(studyHash, { type: 'withdrew', withdrawal, atMs: by.nowMs })]);
+  return withdrawal;
+}
+
 /** The cohort as it was frozen; throws COHORT_CHANGED where the table is no longer what was approved. */
 export function frozenCohort(
   store: SiteStore,

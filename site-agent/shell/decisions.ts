@@ -68,10 +68,14 @@ export class Decisions {
   /** Decisions in the store that the coordinator may not have: each is sent once per connection. */
   send(): void {
     if (!this.context.config.link.connected) return;
-    for (const { studyHash, approval, closed } of this.context.log.all()) {
-      if (approval === null || closed !== null || this.sent.has(studyHash)) continue;
-      this.sent.add(studyHash);
-      this.context.send({ type: 'approval', approval });
+    for (const { studyHash, approval, withdrawal, closed } of this.context.log.all()) {
+      if (closed !== null) continue;
+      for (const decision of [approval, withdrawal]) {
+        const key = `${studyHash} ${decision?.decision}`;
+        if (decision === null || this.sent.has(key)) continue;
+        this.sent.add(key);
+        this.context.send({ type: 'approval', approval: decision });
+      }
     }
   }
 }

@@ -20,7 +20,7 @@ export class RatificationDesk {
   async onRequest(request: RatificationRequest): Promise<void> {
     const { site, signingKey } = this.context.config;
     const known = this.context.log.study(request.studyHash);
-    if (known === undefined || known.approval?.decision !== 'approved') return;
+    if (known === undefined || known.approval?.decision !== 'approved' || known.withdrawal !== null) return;
     if (known.ratification !== null)
       return this.context.send({ type: 'ratification', ratification: known.ratification });
     // No verdict at all on these, not even a refusal: the one verdict is for the bundle of the finished study.

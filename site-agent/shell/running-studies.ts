@@ -10,7 +10,7 @@ import type { KnownStudy } from '../site-records.js';
 import { type AgentContext, codeOf } from './agent-context.js';
 import { boxKeyOwner, frozenCohort, guardRulesOf } from './decide.js';
 import type { LedgerKeeper } from './ledger-keeper.js';
-import { SiteStudy } from './site-study.js';
+import { SiteStudy, sentAndUnsigned } from './site-study.js';
 import { StudyPorts } from './study-ports.js';
 import type { TrustedChain } from './trusted-chain.js';
 
@@ -20,6 +20,8 @@ export class RunningStudies {
   private readonly starting = new Map<string, Promise<SiteStudy | null>>();
   /** Studies that could not be taken up, or stopped on an error, and why; tried again after the next connection. */
   private readonly failed = new Map<string, ErrorCode>();
+  /** Studies that this process has left after a withdrawal. */
+  private readonly left = new Set<string>();
   private readonly ports: StudyPorts;
 
   constructor(
@@ -34,6 +36,29 @@ export class RunningStudies {
   async takeUpAll(): Promise<void> {
     for (const known of this.context.log.all())
       if (known.approvals !== null && known.closed === null) await this.of(known.studyHash);
+    await this.leaveWithdrawn();
+  }
+
+  /** Ends at this site what a person has withdrawn from, by a command beside this process. */
+  async leaveWithdrawn(): Promise<void> {
+    for (const known of this.context.log.all()) {
+      if (known.withdrawal === null || known.closed !== null || this.left.has(known.studyHash)) continue;
+      this.left.add(known.studyHash);
+      this.running.get(known.studyHash)?.stop();
+      await this.settle(known);
+      this.end(known);
+      this.context.tell(known, 'withdrawn here', known.withdrawal.reason);
+    }
+  }
+
+  /** What may have been released without this site's signature counts for the guard before the study is forgotten. */
+  async settle(known: KnownStudy): Promise<void> {
+    if (known.approvals === null || sentAndUnsigned(known.participant) === null) return;
+    try {
+      await (this.running.get(known.studyHash) ?? this.build(known, known.approvals)).settle();
+    } catch (error) {
+      this.context.problem(error);
+    }
   }
 
   stop(): void {
@@ -62,6 +87,7 @@ export class RunningStudies {
   async onStarted(studyHash: string, approvals: readonly Approval[]): Promise<void> {
     const known = this.context.log.study(studyHash);
     if (known === undefined || known.closed !== null || known.approval?.decision !== 'approved') return;
+    if (known.withdrawal !== null) return;
     if (known.approvals === null) {
       const study = readStudyDocument(known.document, known.studyHash);
       this.chain.checkMembers(study, this.chain.version(known.rosterVersion));
@@ -109,12 +135,22 @@ export class RunningStudies {
   }
 
   private async takeUp(studyHash: string): Promise<SiteStudy | null> {
-    const { site, folder, policy, signingKey, store, restored } = this.context.config;
     const known = this.context.log.study(studyHash);
-    if (known === undefined || known.approvals === null || known.closed !== null) return null;
+    if (known === undefined || known.approvals === null || known.closed !== null || known.withdrawal !== null)
+      return null;
+    const started = this.build(known, known.approvals);
+    this.running.set(studyHash, started);
+    if (this.context.config.link.connected) started.onConnected();
+    await started.start();
+    return started;
+  }
+
+  private build(known: KnownStudy, approvals: readonly Approval[]): SiteStudy {
+    const { site, folder, policy, signingKey, store, restored } = this.context.config;
+    const { studyHash } = known;
     const study = readStudyDocument(known.document, studyHash);
     const load = frozenCohort(store, known, { site, folder });
-    const terms = termsOf(known, this.chain.version(known.rosterVersion), known.approvals);
+    const terms = termsOf(known, this.chain.version(known.rosterVersion), approvals);
     const config = {
       site,
       study,
@@ -125,14 +161,10 @@ export class RunningStudies {
       guardRules: guardRulesOf(study, policy, site, load),
       restored,
     };
-    const started = new SiteStudy(
+    return new SiteStudy(
       config,
       this.ports.of(known, study, load.cohort.n, (error) => this.onStopped(studyHash, error)),
     );
-    this.running.set(studyHash, started);
-    if (this.context.config.link.connected) started.onConnected();
-    await started.start();
-    return started;
   }
 
   private onStopped(studyHash: string, error: unknown): void {

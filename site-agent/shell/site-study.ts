@@ -142,6 +142,19 @@ export class SiteStudy {
     this.driver?.stop();
   }
 
+  /**
+   * The study ends here with an attempt open: where the masked input has left, others may have agreed on a set with it
+   * that this site never saw, so the offered set counts as released.
+   */
+  async settle(): Promise<void> {
+    const open = sentAndUnsigned(this.ports.readRecords().records);
+    if (open === null) return;
+    await this.load(open.broadcastHash);
+    const before = this.ports.readGuard();
+    const guard = this.withOffered(before, open);
+    if (guard !== before) this.ports.appendRecords([], guard);
+  }
+
   onDisconnected(): void {
     this.connected = false;
     this.driver?.feed({ type: 'disconnected' });
@@ -272,8 +285,10 @@ export class SiteStudy {
     let guard: GuardState | null = records.some((record) => record.type === 'signedSet') ? this.pendingGuard : null;
     for (const record of records) {
       // This site's input was in, and others agreed on a set without it (it was away): the offered set counts as released.
-      if (record.type === 'closed' && record.outcome === 'total' && this.isUnsigned(record.context))
-        guard = this.withOffered(guard ?? before, this.joined!);
+      // Under `wait` every attempt offers the same set, so there it counts however the attempt is said to have ended.
+      const mayBeOut =
+        record.type === 'closed' && (record.outcome === 'total' || this.config.terms.onMissingSite === 'wait');
+      if (mayBeOut && this.isUnsigned(record.context)) guard = this.withOffered(guard ?? before, this.joined!);
       this.follow(record);
     }
     // A set that shows nothing new leaves the guard as it is, and its state need not be written again.
@@ -306,4 +321,15 @@ export class SiteStudy {
     const counted = contributingSites(sites, results, this.config.site);
     return guardRequest(leaves, counted, guardScheme(this.config.study), this.plan.frame.cells);
   }
+}
+
+/** The open attempt whose masked input may have left while this site has signed no set of it, or null. */
+export function sentAndUnsigned(
+  records: readonly ParticipantRecord[],
+): Extract<ParticipantRecord, { type: 'joined' }> | null {
+  const open = records.findLast((record) => record.type === 'joined');
+  if (open === undefined) return null;
+  const has = (type: 'masked' | 'signedSet' | 'closed') =>
+    records.some((record) => record.type === type && record.context === open.context);
+  return has('masked') && !has('signedSet') && !has('closed') ? open : null;
 }

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { ConcordatError } from '../../shared/errors.js';
 import { EMPTY_GUARD, type GuardState } from '../../shared/guard-decision.js';
 import type { Study } from '../../shared/study.js';
 import { checkRelease } from '../egress.js';
@@ -51,16 +52,23 @@ export class StudyPorts {
       hasBlob: (hash) => store.blobSize(hash) !== null,
       deleteBlob: (hash) => store.deleteBlob(hash),
       fetchBlob: (hash) => this.context.fetch(hash),
-      uploadBlob: async (hash) => void (await config.link.upload(store.getBlob(hash))),
-      send: (message) => this.context.send(message),
-      checkRelease: (leaves, contribution) =>
+      uploadBlob: async (hash) => {
+        this.requireStaying(studyHash);
+        await config.link.upload(store.getBlob(hash));
+      },
+      send: (message) => {
+        if (!this.hasWithdrawn(studyHash)) this.context.send(message);
+      },
+      checkRelease: (leaves, contribution) => {
+        this.requireStaying(studyHash);
         checkRelease(leaves, contribution, {
           site: config.site,
           policy: config.policy,
           showAggregate: study.privacy.showAggregate,
           patients,
           minimumCohort: study.privacy.minimumCohort,
-        }),
+        });
+      },
       recordEgress: (released) => {
         const time = new Date(config.nowMs()).toISOString();
         const masked = study.privacy.secureAggregation;
@@ -88,5 +96,15 @@ export class StudyPorts {
       nowMs: config.nowMs,
       random: () => new Uint8Array(randomBytes(32)),
     };
+  }
+
+  /** Asked of the store each time: the command that withdraws is another process. */
+  private hasWithdrawn(studyHash: string): boolean {
+    return (this.context.log.study(studyHash)?.withdrawal ?? null) !== null;
+  }
+
+  private requireStaying(studyHash: string): void {
+    if (this.hasWithdrawn(studyHash))
+      throw new ConcordatError('SITE_WITHDRAWN', 'nothing was released: this site has withdrawn from the study');
   }
 }

@@ -4,6 +4,7 @@ export const Decision = {
   DECISION_UNSPECIFIED: 'DECISION_UNSPECIFIED',
   DECISION_APPROVED: 'DECISION_APPROVED',
   DECISION_DECLINED: 'DECISION_DECLINED',
+  DECISION_WITHDRAWN: 'DECISION_WITHDRAWN',
 } as const;
 
 export type Decision =
@@ -13,5 +14,7 @@ export type Decision =
   | 1
   | 'DECISION_DECLINED'
   | 2
+  | 'DECISION_WITHDRAWN'
+  | 3
 
 export type Decision__Output = typeof Decision[keyof typeof Decision]
