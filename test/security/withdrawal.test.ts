@@ -2,7 +2,10 @@ import { afterEach, expect, test } from 'vitest';
 import type { GuardState } from '../../shared/guard-decision.js';
 import { Secret } from '../../shared/secret.js';
 import type { FromSite } from '../../shared/wire/types.js';
+import { type AgentConfig, AgentContext } from '../../site-agent/shell/agent-context.js';
 import { withdraw } from '../../site-agent/shell/decide.js';
+import type { LedgerKeeper } from '../../site-agent/shell/ledger-keeper.js';
+import { StudyPorts } from '../../site-agent/shell/study-ports.js';
 import { knownStudies } from '../../site-agent/site-records.js';
 import { smallStudy } from '../e2e/support.js';
 import { Composed, type ComposedSite, keyOf, until } from './composed.js';
@@ -107,6 +110,23 @@ test('a coordinator that ignores the withdrawal gets nothing more, also after th
   expect(sent.filter(carriesData).length).toBe(before);
   expect(of.phase(hash)).not.toBe('published');
   expect(() => leave(alder, hash)).toThrow(expect.objectContaining({ code: 'SITE_ALREADY_DECIDED' }));
+  // Should a computation have been under way: its release and its upload are refused, and its messages dropped.
+  const said: string[] = [];
+  const store = alder.store;
+  const link = {
+    connected: true,
+    send: () => said.push('sent') > 0,
+    upload: async () => '',
+    download: async () => new Uint8Array(),
+  };
+  const context = new AgentContext({ site: 'alder', store, link } as unknown as AgentConfig);
+  const known = context.log.study(hash)!;
+  const ports = new StudyPorts(context, {} as LedgerKeeper).of(known, smallStudy('ignored'), 40, () => undefined);
+  const withdrawn = expect.objectContaining({ code: 'SITE_WITHDRAWN' });
+  expect(() => ports.checkRelease([], new Map())).toThrow(withdrawn);
+  await expect(ports.uploadBlob('a'.repeat(64))).rejects.toThrow(withdrawn);
+  ports.send({ type: 'siteReady', studyHash: hash, incarnation: 'one', context: null });
+  expect(said).toEqual([]);
 }, 60_000);
 
 test('a masked input that left without a signed set counts as released for the guard', async () => {
