@@ -111,7 +111,10 @@ export class ParticipantDriver {
   private async resumePostponed(): Promise<void> {
     const effect = this.postponed;
     this.postponed = null;
-    if (effect !== null) await this.one(effect);
+    if (effect === null) return;
+    // Of an attempt that was closed meanwhile the secrets are destroyed.
+    if (effect.type === 'mask' && this.state.attempt?.context !== effect.job.context) return;
+    await this.one(effect);
   }
 
   private async carryOut(effects: readonly ParticipantEffect[]): Promise<void> {

@@ -318,16 +318,23 @@ interface LoggedRow {
 export class CoordinatorLog {
   private readonly db: Database.Database;
   private readonly newest: Database.Statement;
+  private readonly counted: Database.Statement;
 
   constructor(file: string) {
     this.db = new Database(file);
     this.db.pragma('busy_timeout = 0');
+    this.counted = this.db.prepare('SELECT count(*) AS n FROM events WHERE study = ?');
     this.newest = this.db.prepare('SELECT sequence, payload FROM events ORDER BY sequence DESC LIMIT 1');
   }
 
   events(study: string): LoggedRow[] {
     const rows = this.db.prepare('SELECT sequence, payload FROM events WHERE study = ? ORDER BY sequence').all(study);
     return (rows as Row[]).map(rowOf);
+  }
+
+  /** Number of the study's events. */
+  count(study: string): number {
+    return (this.counted.all(study) as { n: number }[])[0]!.n;
   }
 
   last(): LoggedRow | undefined {
