@@ -1,14 +1,23 @@
+import { type BaselinePoint, MOST_INTERVALS } from '../shared/computations/cox/baseline.js';
 import type { DescribeBroadcast } from '../shared/computations/describe/declaration.js';
 import type { NetBroadcast } from '../shared/computations/elastic-net/broadcast.js';
 import type { FedAvgBroadcast } from '../shared/computations/fedavg/declaration.js';
 import {
+  type CoxSpec,
   type FedAvgSpec,
   type Frame,
   type LogisticSpec,
   predictorsOf,
   type ValidateSpec,
 } from '../shared/computations/frame.js';
-import { outersOf, type Unit, type ValidateBroadcast } from '../shared/computations/validate/declaration.js';
+import {
+  groupsOf,
+  outersOf,
+  poolsCalibration,
+  type Unit,
+  type ValidateBroadcast,
+} from '../shared/computations/validate/declaration.js';
+import { CALIBRATION_START } from '../shared/metrics/calibration.js';
 import type { Plan, PlannedComputation } from '../shared/plan.js';
 import type { TensorSpec } from '../shared/tensors.js';
 import { SITE_COMPUTATIONS } from './computations.js';
@@ -47,8 +56,9 @@ function standIns(
     case 'combat':
       return { broadcasts: combatStandIns(planned), roundsMax: null };
     case 'logistic':
+      return netStandIns(frame, planned.spec as LogisticSpec, []);
     case 'cox':
-      return netStandIns(frame, planned.spec as LogisticSpec);
+      return netStandIns(frame, planned.spec as CoxSpec, baselineStandIns(frame, planned.spec as CoxSpec));
     case 'fedavg':
       return fedAvgStandIns(planned.spec as FedAvgSpec);
     case 'validate':
@@ -82,10 +92,21 @@ function combatStandIns(planned: PlannedComputation): unknown[] {
   return ['scales', 'covariates', 'gram', 'residuals'].map((phase) => ({ phase, fits: tasks }));
 }
 
+/** With a horizon every fit that is not an inner one has a baseline, on the finest grid that a study can get. */
+function baselineStandIns(frame: Frame, spec: CoxSpec): BaselinePoint[] {
+  if (frame.endpoint.type !== 'survival' || frame.endpoint.horizon === null) return [];
+  const beta = new Float64Array(0);
+  return spec.fits.flatMap(({ inner }, fit) => (inner === null ? [{ fit, intervals: MOST_INTERVALS, beta }] : []));
+}
+
 function netStandIns(
   frame: Frame,
-  spec: LogisticSpec,
-): { broadcasts: (NetBroadcast & { baseline: [] })[]; roundsMax: ComputationLeaves['roundsMax'] } {
+  spec: LogisticSpec | CoxSpec,
+  baseline: readonly BaselinePoint[],
+): {
+  broadcasts: (NetBroadcast & { baseline: readonly BaselinePoint[] })[];
+  roundsMax: ComputationLeaves['roundsMax'];
+} {
   const p = predictorsOf(frame, spec.covariates).length;
   const all = Int32Array.from({ length: p }, (_, column) => column);
   const points = spec.fits.map((_, fit) => ({ fit, slot: -1, intercept: 0, columns: all, beta: new Float64Array(p) }));
@@ -100,7 +121,7 @@ function netStandIns(
         counts: new Int32Array(0),
         points: [],
         heldOut: heldOut.map((fit) => ({ fit, intercept: new Float64Array(path), beta: new Float64Array(path * p) })),
-        baseline: [],
+        baseline,
       },
     ],
     // Newton steps are few, but no bound on them follows from the study alone.
@@ -124,6 +145,15 @@ function validateStandIns(spec: ValidateSpec): ValidateBroadcast[] {
     { phase: 'count', units },
     ...(binary ? [{ phase: 'histogram', units, bins } as const] : []),
     { phase: 'evaluate', units, thresholds: {} },
+    {
+      phase: 'calibrate',
+      units,
+      active: units.flatMap((unit, index) =>
+        groupsOf(spec, unit)
+          .filter((group) => poolsCalibration(spec, group))
+          .map(({ name }) => ({ unit: index, group: name, at: CALIBRATION_START })),
+      ),
+    },
   ];
 }
 

@@ -14,6 +14,8 @@ import type { ValidateResult } from '../../shared/computations/validate/result.j
 import { fitContributors } from '../../shared/fits.js';
 import { combinations } from '../../shared/guard-span.js';
 import type { Plan } from '../../shared/plan.js';
+import { describeLeaves } from '../../site-agent/egress.js';
+import { previewLeaves } from '../../site-agent/preview.js';
 import { type Design, runDesign, type Seen, type SiteCounts } from './suppression-study.js';
 
 /**
@@ -300,6 +302,32 @@ describe('an attacker with all totals and all numbers shown per site', () => {
     };
     expect(metricsOf(3)).toEqual(metricsOf(4));
     expect(Object.values(metricsOf(3)[1]![1]!)).toContainEqual({ suppressed: true });
+  });
+
+  it('no tensor leaves that a site was not shown before it approved', () => {
+    const designs: Design[] = [
+      { kind: 'logistic', training: SIX, external: { ...THREE, gum: { train: { n: 30, events: 9 } } }, folds: 3 },
+      { kind: 'cox', training: split(SIX, {}), external: THREE, folds: 2 },
+      { kind: 'cox', training: { ...TWO, elm: { train: { n: 40, events: 4 } } } },
+    ];
+    const left = new Set<string>();
+    for (const design of designs) {
+      const { seen, plan } = runDesign(design, { secondary: true });
+      const shown = new Map(
+        describeLeaves(previewLeaves(plan)).map((row) => [`${row.computation} ${row.kind}`, row] as const),
+      );
+      for (const { instance, leaves } of seen)
+        for (const { kind, visibility, contributors } of leaves) {
+          left.add(kind);
+          const row = shown.get(`${instance} ${kind}`);
+          expect(row, kind).toBeDefined();
+          if (visibility !== 'site') continue;
+          expect(row!.visible, kind).not.toBe('total');
+          for (const { site } of contributors) expect(row!.sites, kind).toContain(site);
+        }
+    }
+    for (const kind of ['describe.site-events', 'describe.events', 'validate.calibration.external', 'cox.baseline'])
+      expect([...left]).toContain(kind);
   });
 
   it('models and totals stay what they are', () => {

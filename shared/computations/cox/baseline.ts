@@ -21,7 +21,7 @@ export interface BaselinePoint {
 
 export type Baseline = NonNullable<ModelSummary['baseline']>;
 
-const MOST_INTERVALS = 20;
+export const MOST_INTERVALS = 20;
 const EVENTS_PER_INTERVAL = 5;
 
 /** Few enough intervals that each holds several events on average, and no more than 20. */
