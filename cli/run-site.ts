@@ -5,7 +5,7 @@ import { planStudy } from '../shared/plan.js';
 import { seededRandom } from '../shared/rng.js';
 import type { SiteLink } from '../shared/transport.js';
 import { type AgentProgress, SiteAgent } from '../site-agent/agent.js';
-import { readEnrolled } from '../site-agent/keys.js';
+import { forgetPreviousTls, nextTlsCredentials, readEnrolled } from '../site-agent/keys.js';
 import { DEFAULT_POLICY, type Policy, parsePolicy } from '../site-agent/policy.js';
 import { leavesByComputation } from '../site-agent/preview.js';
 import { connectToCoordinator, openRegistry } from '../site-agent/rpc.js';
@@ -65,15 +65,23 @@ export async function runSite(
   // Messages are taken one after another: a round's messages mean something only in their order.
   let queue = Promise.resolve();
   const random = seededRandom('reconnect', enrolled.site, process.pid, Date.now());
+  let used = { certificatePem: enrolled.tlsCertificatePem, privateKeyPem: enrolled.tlsKeyPem };
   link = connectToCoordinator({
     address: enrolled.invitation.coordinator,
     authorityPem: enrolled.invitation.authority,
     site: enrolled.site,
-    certificate: { certificatePem: enrolled.tlsCertificatePem, privateKeyPem: enrolled.tlsKeyPem },
+    certificate: used,
+    nextCertificate: (refused) => {
+      used = nextTlsCredentials(folder, refused);
+      return used;
+    },
     programVersion: PROGRAM_VERSION,
     random: () => random.uniform(),
     events: {
-      onConnected: () => agent.onConnected(),
+      onConnected: () => {
+        if (used.certificatePem === readEnrolled(folder).tlsCertificatePem) forgetPreviousTls(folder);
+        agent.onConnected();
+      },
       onDisconnected: (reason) => agent.onDisconnected(reason),
       onMessage: (message) => {
         queue = queue.then(() => agent.onMessage(message));

@@ -70,6 +70,16 @@ export class ControlStreams {
     connection.stream.emit('error', rpcError(reason));
   }
 
+  /** Ends every stream that would not be let in now, by the code that it would be refused with. */
+  recheck(): void {
+    for (const { site, stream } of [...this.connections.values()])
+      try {
+        this.access.site(stream);
+      } catch (error) {
+        this.end(site, error);
+      }
+  }
+
   stop(): void {
     clearInterval(this.watch);
     for (const site of this.sites)

@@ -35,7 +35,7 @@ export interface ServerOptions {
 
 export interface RunningServer extends CoordinatorLink {
   readonly port: number;
-  /** Call after the roster changed: ends the connections of sites that are no longer active. */
+  /** Call after the roster changed: ends the connections of sites that are no longer active, or have another certificate. */
   rosterChanged(): void;
   /** Connections and streams that are held at this moment. */
   readonly load: DoorLoad;
@@ -131,10 +131,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     },
     rosterChanged: () => {
       door.rosterChanged();
-      const members = options.roster()?.sites ?? [];
-      for (const site of streams.sites)
-        if (!members.some((member) => member.site === site && member.status === 'active'))
-          streams.end(site, new ConcordatError('SITE_REVOKED', `site "${site}" is no longer in the roster`));
+      streams.recheck();
     },
     close: async () => {
       streams.stop();

@@ -1,6 +1,6 @@
 import '../shared/reflect-metadata.js';
-import { createPublicKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { createPrivateKey, createPublicKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import * as x509 from '@peculiar/x509';
 import { ed25519PublicKey, ed25519Sign } from '../shared/ed25519.js';
@@ -15,7 +15,7 @@ import {
 } from '../shared/enrollment.js';
 import { ConcordatError } from '../shared/errors.js';
 import { fromHex, toHex } from '../shared/hex.js';
-import { readPrivateText, replacePrivate } from '../shared/key-folder.js';
+import { privateText, readPrivateText, replacePrivate } from '../shared/key-folder.js';
 import { Secret } from '../shared/secret.js';
 
 /**
@@ -25,6 +25,8 @@ import { Secret } from '../shared/secret.js';
  *   keys/signing.key      Ed25519 seed, hexadecimal; signs approvals, rounds and ratifications for the site's whole life
  *   keys/tls.key          P-256, PKCS#8; proves to the coordinator who connects
  *   keys/tls.pem          certificate for it, from enrollment
+ *   keys/tls.previous.*   the ones before, until a roster names the new certificate
+ *   keys/tls.next.*       a new key and its request while an enrollment is under way
  *   keys/invitation.json  whom the site enrolled with: address, authority and consortium key, all pinned
  *   keys/vault.json       where `keys protect` sealed the private ones: what opens them, itself locked
  */
@@ -52,10 +54,8 @@ export async function initSite(dir: string, site: string): Promise<SiteKeys> {
   checkSiteName(site);
   if (existsSync(at(dir, 'site.json')))
     throw new ConcordatError('ENROLL_KEYS_EXIST', `${dir} already holds a site's keys`);
-  const pair = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-  const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', pair.privateKey);
   replacePrivate(at(dir, 'signing.key'), `${randomBytes(32).toString('hex')}\n`);
-  replacePrivate(at(dir, 'tls.key'), `${x509.PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n`);
+  replacePrivate(at(dir, 'tls.key'), await newTlsKeyPem());
   // The name comes last: where it exists, the keys do.
   replacePrivate(at(dir, 'site.json'), `${JSON.stringify({ site })}\n`);
   return readSiteKeys(dir);
@@ -98,13 +98,15 @@ export function readEnrolled(dir: string): Enrolled {
 /**
  * Sends the request through `send` (site-agent/rpc.ts requestEnrollment) and keeps what comes back. The certificate must
  * be for this site's own key and from the authority of the invitation. Enrolling again replaces the certificate; the keys
- * stay. Throws ENROLL_TOKEN_OTHER_SITE before anything is sent, ENROLL_REQUEST_INVALID for a strange certificate, and
+ * stay, but for the TLS key where `newTlsKey` asks for a new one. Certificate and key before are kept beside, so that an
+ * agent goes on with them until the consortium has signed the new ones in. Throws ENROLL_TOKEN_OTHER_SITE before anything is sent, ENROLL_REQUEST_INVALID for a strange certificate, and
  * whatever `send` throws.
  */
 export async function enrollSite(
   dir: string,
   invitation: Invitation,
   send: (invitation: Invitation, request: EnrollmentRequest) => Promise<EnrollmentGrant>,
+  options: { readonly newTlsKey?: boolean } = {},
 ): Promise<Enrolled> {
   const keys = readSiteKeys(dir);
   if (invitation.site !== keys.site)
@@ -112,36 +114,88 @@ export async function enrollSite(
       'ENROLL_TOKEN_OTHER_SITE',
       `the invitation is for site "${invitation.site}", this folder belongs to "${keys.site}"`,
     );
+  // A change that was begun goes on with the key that was made for it: the token may have been used for that.
+  const next = existsSync(at(dir, 'tls.next.key'));
+  if (options.newTlsKey === true && !next)
+    replacePrivate(at(dir, 'tls.next.key'), privateText(at(dir, 'tls.next.key'), await newTlsKeyPem()));
+  const renewing = next || options.newTlsKey === true;
+  const keyPem = renewing ? readPrivateText(at(dir, 'tls.next.key')) : keys.tlsKeyPem;
   const unsigned = {
     site: keys.site,
     token: fromHex(invitation.token, 32)!,
-    csr: await requestFor(dir, keys),
+    csr: await requestFor(keys.site, keyPem, at(dir, renewing ? 'tls.next.csr' : 'tls.csr')),
     signingPublicKey: keys.signingPublicKey,
   };
   const proof = ed25519Sign(keys.signingKey, enrollmentStatement(unsigned));
   const { certificate } = await send(invitation, { ...unsigned, proof });
   const parsed = new X509Certificate(certificate);
-  const own = createPublicKey(keys.tlsKeyPem).export({ format: 'der', type: 'spki' });
+  const own = createPublicKey(keyPem).export({ format: 'der', type: 'spki' });
   const authority = new X509Certificate(invitation.authority);
   if (!parsed.publicKey.export({ format: 'der', type: 'spki' }).equals(own) || !parsed.verify(authority.publicKey))
     throw new ConcordatError(
       'ENROLL_REQUEST_INVALID',
       'the certificate that came back is not for this key or not by this authority',
     );
+  if (existsSync(at(dir, 'tls.pem'))) {
+    replacePrivate(at(dir, 'tls.previous.key'), privateText(at(dir, 'tls.previous.key'), keys.tlsKeyPem));
+    replacePrivate(at(dir, 'tls.previous.pem'), readFileSync(at(dir, 'tls.pem'), 'utf8'));
+  }
+  // The key first: after a crash in between, `tls.next.key` is still there, and enrolling again ends the change.
+  if (renewing) replacePrivate(at(dir, 'tls.key'), privateText(at(dir, 'tls.key'), keyPem));
   replacePrivate(at(dir, 'tls.pem'), `${parsed.toString().trim()}\n`);
   replacePrivate(at(dir, 'invitation.json'), invitationText({ ...invitation, token: toHex(new Uint8Array(32)) }));
+  if (renewing) {
+    const request = readFileSync(at(dir, 'tls.next.csr'), 'utf8');
+    replacePrivate(at(dir, 'tls.csr'), request);
+    for (const file of ['tls.next.csr', 'tls.next.key']) rmSync(at(dir, file), { force: true });
+  }
   return readEnrolled(dir);
 }
 
+/**
+ * The other pair of TLS key and certificate than the one that was refused, or the same again where there is no other: a site
+ * whose key was changed has two until the roster names the new one.
+ */
+export function nextTlsCredentials(
+  dir: string,
+  refused: { readonly certificatePem: string },
+): { readonly certificatePem: string; readonly privateKeyPem: string } {
+  const pairs = ['tls', 'tls.previous'].flatMap((name) => {
+    if (!existsSync(at(dir, `${name}.pem`)) || !existsSync(at(dir, `${name}.key`))) return [];
+    const certificatePem = readFileSync(at(dir, `${name}.pem`), 'utf8');
+    const privateKeyPem = readPrivateText(at(dir, `${name}.key`));
+    // A crash may have come between the two files.
+    const fits = new X509Certificate(certificatePem).checkPrivateKey(createPrivateKey(privateKeyPem));
+    return fits ? [{ certificatePem, privateKeyPem }] : [];
+  });
+  const other = pairs.find(({ certificatePem }) => certificatePem !== refused.certificatePem);
+  return other ?? pairs[0] ?? readTls(dir);
+}
+
+function readTls(dir: string) {
+  const { tlsCertificatePem, tlsKeyPem } = readEnrolled(dir);
+  return { certificatePem: tlsCertificatePem, privateKeyPem: tlsKeyPem };
+}
+
+/** The roster names the new certificate: key and certificate before it are of no use to anybody but a thief. */
+export function forgetPreviousTls(dir: string): void {
+  for (const file of ['tls.previous.key', 'tls.previous.pem']) rmSync(at(dir, file), { force: true });
+}
+
+async function newTlsKeyPem(): Promise<string> {
+  const pair = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', pair.privateKey);
+  return `${x509.PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n`;
+}
+
 /** The PKCS#10 request, made once: repeating an enrollment whose answer was lost must repeat the same bytes. */
-async function requestFor(dir: string, keys: SiteKeys): Promise<Uint8Array> {
-  const file = at(dir, 'tls.csr');
+async function requestFor(site: string, keyPem: string, file: string): Promise<Uint8Array> {
   if (!existsSync(file)) {
-    const der = x509.PemConverter.decodeFirst(keys.tlsKeyPem);
-    const spki = createPublicKey(keys.tlsKeyPem).export({ format: 'der', type: 'spki' });
+    const der = x509.PemConverter.decodeFirst(keyPem);
+    const spki = createPublicKey(keyPem).export({ format: 'der', type: 'spki' });
     const request = await x509.Pkcs10CertificateRequestGenerator.create(
       {
-        name: [{ CN: [keys.site] }],
+        name: [{ CN: [site] }],
         keys: {
           privateKey: await webcrypto.subtle.importKey('pkcs8', der, ALGORITHM, false, ['sign']),
           publicKey: await webcrypto.subtle.importKey('spki', new Uint8Array(spki), ALGORITHM, true, ['verify']),

@@ -20,7 +20,12 @@ import { downloadBlob, type Line, uploadBlob } from './rpc-transfer.js';
 
 export interface ConnectionOptions extends ChannelOptions {
   readonly site: string;
-  readonly certificate: { readonly certificatePem: string; readonly privateKeyPem: string };
+  readonly certificate: TlsCredentials;
+  /**
+   * Asked when the coordinator does not take the certificate, given the one that was refused: what to try next. A site
+   * whose key is being changed has two, and the roster decides which of them counts.
+   */
+  readonly nextCertificate?: (refused: TlsCredentials) => TlsCredentials;
   readonly programVersion: string;
   readonly events: SiteEvents;
   /** Uniform on [0, 1): spreads the reconnects of many sites. */
@@ -29,6 +34,18 @@ export interface ConnectionOptions extends ChannelOptions {
   readonly reconnectFirstMs?: number;
   readonly reconnectMaxMs?: number;
 }
+
+export interface TlsCredentials {
+  readonly certificatePem: string;
+  readonly privateKeyPem: string;
+}
+
+/** Refusals that another certificate of the same site may not meet. */
+const OTHER_CERTIFICATE = new Set<string>([
+  'ENROLL_CERTIFICATE_UNKNOWN',
+  'ENROLL_CERTIFICATE_EXPIRED',
+  'SITE_NOT_IN_ROSTER',
+]);
 
 /** Sends an enrollment request without a client certificate; the server is checked against the invitation's authority. */
 export async function requestEnrollment(invitation: Invitation, request: EnrollmentRequest): Promise<EnrollmentGrant> {
@@ -99,7 +116,10 @@ class Connection implements SiteLink, Line {
   private readonly pauses = new Set<() => void>();
   private readonly transfers = new Set<grpc.Call>();
 
+  private certificate: TlsCredentials;
+
   constructor(private readonly options: ConnectionOptions) {
+    this.certificate = options.certificate;
     const { stubs, close } = openStubs(options);
     this.stubs = stubs;
     this.closeChannel = close;
@@ -218,7 +238,10 @@ class Connection implements SiteLink, Line {
     this.welcome = null;
     clearInterval(this.heartbeat);
     stream.cancel();
-    if (isTransient(reason)) this.replaceChannel();
+    const { nextCertificate } = this.options;
+    const other = nextCertificate !== undefined && OTHER_CERTIFICATE.has(reason.code);
+    if (other) this.certificate = nextCertificate(this.certificate);
+    if (other || isTransient(reason)) this.replaceChannel();
     if (welcomed) this.retreat(reason);
     else void explained(this.options.address, reason).then((error) => this.retreat(error as ConcordatError));
   }
@@ -256,7 +279,7 @@ class Connection implements SiteLink, Line {
   private replaceChannel(): void {
     this.closeChannel();
     for (const call of this.transfers) call.cancel();
-    const { stubs, close } = openStubs(this.options);
+    const { stubs, close } = openStubs({ ...this.options, certificate: this.certificate });
     this.stubs = stubs;
     this.closeChannel = close;
   }

@@ -19,7 +19,12 @@ import { lockFolder } from '../lock.js';
 
 /** Where the private files of each kind of folder lie, and which they are. */
 const KINDS = [
-  { kind: 'site', marker: 'keys/site.json', keys: 'keys', files: ['signing.key', 'tls.key'] },
+  {
+    kind: 'site',
+    marker: 'keys/site.json',
+    keys: 'keys',
+    files: ['signing.key', 'tls.key', 'tls.next.key', 'tls.previous.key'],
+  },
   { kind: 'coordinator', marker: 'tls/authority.key', keys: 'tls', files: ['authority.key', 'server.key'] },
   { kind: 'consortium', marker: 'consortium.key', keys: '.', files: ['consortium.key'] },
 ] as const;

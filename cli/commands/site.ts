@@ -44,7 +44,8 @@ export function registerSite(program: Command): void {
   withFolder(site.command('enroll'))
     .description('enroll with the coordinator’s invitation')
     .argument('<invitation>', 'invitation file')
-    .action(async (invitation: string, options: SiteOptions, command: Command) => {
+    .option('--new-tls-key', 'make a new TLS key too; a running agent changes over when the next roster names it')
+    .action(async (invitation: string, options: SiteOptions & { newTlsKey?: boolean }, command: Command) => {
       const { enrollSite } = await import('../../site-agent/keys.js');
       const { requestEnrollment } = await import('../../site-agent/rpc.js');
       const { parseInvitation } = await import('../../shared/enrollment.js');
@@ -52,6 +53,7 @@ export function registerSite(program: Command): void {
         options.dir,
         parseInvitation(readFileSync(invitation, 'utf8')),
         requestEnrollment,
+        { newTlsKey: options.newTlsKey === true },
       );
       out(command).result(
         `Site ${enrolled.site} enrolled with ${enrolled.invitation.coordinator}; its certificate ends ${enrolled.certificateEnds}.\nIt may connect once the consortium has signed the next roster.\nNext: concordat site start --dir ${options.dir}`,
