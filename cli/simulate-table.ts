@@ -13,6 +13,7 @@ import {
   guardRequest,
 } from '../shared/guard-decision.js';
 import { type Study, studySites } from '../shared/study.js';
+import { disclosiveModels } from '../shared/study-check.js';
 import { cohortsFromTable, guessIdColumn } from '../site-agent/cohort.site.js';
 import { type CohortMapping, PLAIN_MAPPING } from '../site-agent/cohort-config.js';
 import { readCohortConfig, readTable } from '../site-agent/cohort-files.js';
@@ -84,8 +85,7 @@ export function simulateTable(
 }
 
 function requireStratified(study: Study): void {
-  const models = [study.model, ...study.comparators];
-  if (models.some((model) => model.type === 'cox' && model.strata === 'none'))
+  if (disclosiveModels(study).length > 0)
     throw new ConcordatError(
       'STUDY_DISCLOSIVE',
       'exact risk sets over several sites give patients away, even when they are summed',

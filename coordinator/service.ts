@@ -11,6 +11,7 @@ import type { RoundTerms } from '../shared/messages.js';
 import { findMember, type Roster, rosterHash } from '../shared/roster.js';
 import type { BlobStore, EventStore } from '../shared/stores.js';
 import { endsAtMs, type Study, studySites } from '../shared/study.js';
+import { disclosiveModels } from '../shared/study-check.js';
 import type { Approval, Ratification } from '../shared/study-messages.js';
 import { approvalIsSigned, ratificationIsSigned, readStudyDocument } from '../shared/study-signatures.js';
 import type { FromSite, ToSite } from '../shared/wire/types.js';
@@ -279,6 +280,9 @@ export class CoordinatorService {
     if (this.hosts.has(studyHash))
       throw new ConcordatError('STUDY_EXISTS', 'this study, with this hash, has already been proposed');
     const study = readStudyDocument(document, studyHash);
+    const disclosive = disclosiveModels(study);
+    if (disclosive.length > 0)
+      throw new ConcordatError('STUDY_DISCLOSIVE', `model ${disclosive.join(', ')} needs risk sets over all sites`);
     const endMs = endsAtMs(study);
     if (endMs !== null && this.ports.nowMs() >= endMs)
       throw new ConcordatError('STUDY_EXPIRED', `the study's last day was ${study.until}`);

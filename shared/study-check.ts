@@ -1,6 +1,6 @@
 import { EMPTY_GUARD, guardRequest, type KindState, spanOfKind, tooFew, withRequest } from './guard-decision.js';
 import { type Atom, fewestPatients, isolatedGroups, spanOf } from './guard-span.js';
-import { type Study, studySites } from './study.js';
+import { modelName, type Study, studySites } from './study.js';
 import type { TensorSpec } from './tensors.js';
 
 /** What a whole study would show about groups of fewer than minSites sites, before anyone approves it. */
@@ -8,6 +8,8 @@ export interface StudyCheck {
   /** False where a site's guard would refuse a round: an isolation that is not declared, or too few cases in one. */
   readonly ok: boolean;
   readonly isolated: readonly CheckedIsolation[];
+  /** Models that run in simulate with one holder of all rows only; see disclosiveModels. */
+  readonly disclosive: readonly string[];
 }
 
 export interface CheckedIsolation {
@@ -28,6 +30,16 @@ export interface CheckedIsolation {
 }
 
 const SCHEME = 'plan';
+
+/**
+ * Models whose totals give patients away however many sites are in them: Cox regression over risk sets of all sites. The
+ * sums at two event times that follow each other differ by the patients who left in between, mostly a single one.
+ */
+export function disclosiveModels(study: Study): string[] {
+  return [study.model, ...study.comparators]
+    .filter((model) => model.type === 'cox' && model.strata === 'none')
+    .map(modelName);
+}
 
 /**
  * Evaluates every round of a study as one design: what the span of all its totals shows. `rounds` are the declared
@@ -83,7 +95,9 @@ export function checkStudyPlan(
       a.sites.length - b.sites.length ||
       (a.sites.join() < b.sites.join() ? -1 : 1),
   );
-  return { ok: isolated.every((entry) => entry.declared && entry.tooFew.length === 0), isolated };
+  const disclosive = disclosiveModels(study);
+  const safe = isolated.every((entry) => entry.declared && entry.tooFew.length === 0);
+  return { ok: safe && disclosive.length === 0, isolated, disclosive };
 }
 
 function atomsOf(counts: readonly number[]): Atom[] {

@@ -3,6 +3,7 @@ import { ConcordatError } from '../shared/errors.js';
 import { shownPerSiteByDesign } from '../shared/guard-decision.js';
 import { readYaml } from '../shared/strict-yaml.js';
 import type { Study } from '../shared/study.js';
+import { disclosiveModels } from '../shared/study-check.js';
 import type { TensorSpec } from '../shared/tensors.js';
 
 /** What a computation may be called here: exactly what this agent has site halves for. */
@@ -98,10 +99,7 @@ export function evaluateStudy(
     reasons.push('the study runs without secure aggregation, so the coordinator would see every contribution');
   if (policy.coordinator === 'malicious' && privacy.secureAggregation && privacy.coordinator === 'curious')
     reasons.push('the study trusts the coordinator to follow the protocol (privacy.coordinator: curious)');
-  const unstratified = [study.model, ...study.comparators].some(
-    (model) => model.type === 'cox' && model.strata === 'none',
-  );
-  if (unstratified)
+  if (disclosiveModels(study).length > 0)
     reasons.push('an unstratified Cox model needs exact risk sets, which give patients away; it runs in simulate only');
   if (!policy.visibility.aggregate && privacy.showAggregate.includes(site))
     reasons.push('totals could isolate this site (privacy.showAggregate), which its policy does not allow');

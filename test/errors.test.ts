@@ -35,7 +35,6 @@ const UNTESTED = [
   'CLI_FILE_MISSING',
   'CLI_FILE_FORBIDDEN',
   'CLI_COORDINATOR_SILENT',
-  'STUDY_DISCLOSIVE',
 ];
 
 function sources(folder: string): string[] {

@@ -42,7 +42,15 @@ export function registerStudy(program: Command): void {
           ? []
           : [
               '',
-              'Sites would refuse this: list the sites under privacy.showAggregate once they agree, or leave out groups of sites.',
+              ...check.disclosive.map(
+                (name) =>
+                  `Model ${name} needs risk sets over all sites, which give patients away: it runs in simulate only.`,
+              ),
+              ...(check.isolated.every((entry) => entry.declared && entry.tooFew.length === 0)
+                ? []
+                : [
+                    'Sites would refuse this: list the sites under privacy.showAggregate once they agree, or leave out groups of sites.',
+                  ]),
             ]),
       ];
       output(command.optsWithGlobals()['json'] === true).result(text.join('\n'), {
