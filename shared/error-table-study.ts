@@ -76,6 +76,12 @@ export const STUDY_ERRORS = {
     exit: 2,
     hint: 'Leave the named covariate out of harmonization.covariates: it does not vary within any batch, or others determine it.',
   },
+  COHORT_DOMINATED: {
+    fault: 'site',
+    grpc: 'FAILED_PRECONDITION',
+    exit: 3,
+    hint: 'Check the unit and the entry of the extreme case in the named columns, leave the case or the column out, or set dominance in policy.yaml.',
+  },
   COHORT_FEATURE_UNOBSERVED: {
     fault: 'site',
     grpc: 'FAILED_PRECONDITION',

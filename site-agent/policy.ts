@@ -19,6 +19,12 @@ export const policySchema = z.strictObject({
     .min(1)
     .default(5)
     .describe("Two studies' cohorts must be equal or differ by at least so many cases."),
+  dominance: z
+    .number()
+    .positive()
+    .max(1)
+    .default(0.9)
+    .describe('A cohort is refused where one case makes up a larger share of a numeric column; 1 turns the rule off.'),
   minSites: z
     .int()
     .min(2)

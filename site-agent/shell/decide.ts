@@ -13,6 +13,7 @@ import type { TensorSpec } from '../../shared/tensors.js';
 import type { CohortLoad } from '../cohort.site.js';
 import { loadCohort } from '../cohort-files.js';
 import { type FrozenCohort, freezeCohort } from '../cohort-freeze.site.js';
+import { requireNotDominated } from '../dominance.site.js';
 import { overlapDecision, ownCohort } from '../guard.js';
 import { evaluateStudy, type Policy } from '../policy.js';
 import { encodeSiteRecord, type KnownStudy, knownStudies } from '../site-records.js';
@@ -50,6 +51,7 @@ export function decisionGrounds(
 ): DecisionGrounds {
   const study = readStudyDocument(known.document, known.studyHash);
   const cohort = loadCohort(study, path.join(place.folder, 'cohort.yaml'), place.site);
+  requireNotDominated(cohort.cohort, place.policy.dominance);
   const frozen = freezeCohort(cohort.cohort, caseSecret(store));
   const policy = evaluateStudy(place.policy, study, leaves, place.site);
   const reasons = policy.allowed ? [] : [...policy.reasons];

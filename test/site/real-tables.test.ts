@@ -5,6 +5,8 @@ import { parseStudy, resolveFeatures } from '../../shared/study-parse.js';
 import { cohortsFromTable, guessIdColumn } from '../../site-agent/cohort.site.js';
 import { PLAIN_MAPPING } from '../../site-agent/cohort-config.js';
 import { parseTable } from '../../site-agent/cohort-table.site.js';
+import { dominatedColumns } from '../../site-agent/dominance.site.js';
+import { DEFAULT_POLICY } from '../../site-agent/policy.js';
 
 /** Real tables from the folder in CONCORDAT_DATA. The counts expected here are those of the files. */
 const DATA = process.env['CONCORDAT_DATA'];
@@ -35,6 +37,8 @@ validation: {folds: 0}`,
     expect(study.cohort.features).toHaveLength(39);
     const loads = cohortsFromTable(study, PLAIN_MAPPING, table, 'region', { oneHolder: false });
     expect(loads).toHaveLength(6);
+    // Real cohorts pass the rule of dominance, rare indicator columns included.
+    expect(loads.map(({ cohort }) => dominatedColumns(cohort, DEFAULT_POLICY.dominance))).toEqual(loads.map(() => []));
     expect(loads.reduce((sum, { cohort }) => sum + cohort.n, 0)).toBe(1088);
     expect(loads.flatMap(({ cohort }) => cohort.exclusions)).toEqual([]);
     const times = loads.flatMap(({ cohort }) => (cohort.outcome.type === 'survival' ? [...cohort.outcome.time] : []));
