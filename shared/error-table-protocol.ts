@@ -134,6 +134,12 @@ export const PROTOCOL_ERRORS = {
     exit: 2,
     hint: 'The declared bound times the number of sites does not fit the ring. Lower the bound or the fraction bits.',
   },
+  SECAGG_ROUND_CHANGED: {
+    fault: 'coordinator',
+    grpc: 'PERMISSION_DENIED',
+    exit: 3,
+    hint: 'A round that this site has answered was asked again with another broadcast. Ask the operator of the coordinator whether its log was restored from a backup.',
+  },
   SECAGG_SECRETS_LOST: {
     fault: 'site',
     grpc: 'ABORTED',

@@ -118,6 +118,12 @@ export const STUDY_ERRORS = {
     exit: 5,
     hint: 'This is a defect in Concordat. Report it with the command and its output.',
   },
+  POLICY_BROADCAST_INVALID: {
+    fault: 'coordinator',
+    grpc: 'PERMISSION_DENIED',
+    exit: 3,
+    hint: 'What the coordinator sent is nothing that the approved study can ask here: another shape, a number that is none, a name outside the study. Nothing left; tell the consortium.',
+  },
   POLICY_COHORT_OVERLAP: {
     fault: 'user',
     grpc: 'PERMISSION_DENIED',
@@ -159,6 +165,12 @@ export const STUDY_ERRORS = {
     grpc: 'PERMISSION_DENIED',
     exit: 3,
     hint: 'Unstratified risk sets give patients away even when summed. Use strata: site; strata: none runs in simulate only.',
+  },
+  POLICY_ROUND_OUT_OF_ORDER: {
+    fault: 'coordinator',
+    grpc: 'PERMISSION_DENIED',
+    exit: 3,
+    hint: 'The coordinator asked for a round at another place than the approved study has it. Ask its operator whether its log was restored from a backup.',
   },
   POLICY_SMALL_COUNT_EXPOSED: {
     fault: 'coordinator',

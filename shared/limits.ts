@@ -11,6 +11,8 @@ export const LIMITS = {
   secureSitesMin: 3,
   /** Attempts of one round before it counts as failed. */
   attemptsMax: 100,
+  /** How far the number of an attempt's slot may run ahead of what a side has seen: more than any study has attempts. */
+  slotsAheadMax: 1_000_000,
   /** How often a connected but silent site is asked again before it counts as missing. */
   remindersMax: 20,
   /** One message on the control stream: pre-keys of all sites with a box for the receiver are the largest. */

@@ -61,6 +61,8 @@ export interface ParticipantState {
   /** A pre-key that has served no attempt yet. */
   readonly pending: { readonly preKey: PreKey; readonly secretName: string } | null;
   readonly attempt: SiteAttempt | null;
+  /** What each round that this site joined was about: computation, broadcast and declaration. */
+  readonly rounds: ReadonlyMap<number, string>;
   /** What this site sends in the open round, the same words in every attempt. */
   readonly contribution: HeldContribution | null;
   // What follows is forgotten in a restart.
@@ -74,6 +76,7 @@ export const INITIAL_PARTICIPANT_STATE: ParticipantState = {
   lastSlot: 0,
   pending: null,
   attempt: null,
+  rounds: new Map(),
   contribution: null,
   connected: false,
   busy: null,
@@ -82,6 +85,11 @@ export const INITIAL_PARTICIPANT_STATE: ParticipantState = {
 /** Name in the secret store of the keys of a slot, and of the shares that peers gave us for it. */
 export const keysName = (slot: number): string => `keys-${slot}`;
 export const sharesName = (slot: number): string => `shares-${slot}`;
+
+/** What one round asks; the same in every attempt of it. */
+export function roundSubject(of: Pick<SiteAttempt, 'computation' | 'broadcastHash' | 'declarationHash'>): string {
+  return `${of.computation} ${of.broadcastHash} ${of.declarationHash}`;
+}
 
 /** Secrets that are still needed; all others are destroyed. */
 export function neededSecrets(state: ParticipantState): string[] {
@@ -122,7 +130,8 @@ export function applyRecord(state: ParticipantState, record: ParticipantRecord):
         set: null,
         refusal: null,
       };
-      return { ...state, attempt, lastSlot: record.slot, pending: null, busy: null };
+      const rounds = new Map(state.rounds).set(record.round, roundSubject(record));
+      return { ...state, attempt, rounds, lastSlot: record.slot, pending: null, busy: null };
     }
     case 'contribution': {
       const { type: _, ...contribution } = record;

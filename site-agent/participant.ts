@@ -1,4 +1,5 @@
 import { ConcordatError, type ErrorCode } from '../shared/errors.js';
+import { LIMITS } from '../shared/limits.js';
 import type {
   AttemptOffer,
   CoordinatorMessage,
@@ -18,6 +19,7 @@ import {
   keysName,
   neededSecrets,
   type ParticipantState,
+  roundSubject,
   type SiteAttempt,
   sharesName,
 } from './participant-state.js';
@@ -207,6 +209,20 @@ class Run {
   /** The unused pre-key of that slot, or of a later one where that slot has served here already. */
   private answerPreKey(slot: number): void {
     const { pending, lastSlot, incarnation } = this.state;
+    // A number that is far ahead would leave no room for later ones.
+    if (slot > lastSlot + LIMITS.slotsAheadMax) {
+      const code = 'SECAGG_PRE_KEY_INVALID';
+      this.report({ kind: 'refused', code, about: [] });
+      this.send({
+        type: 'siteRefusal',
+        studyHash: this.studyHash(),
+        context: null,
+        exchange: 'preKeys',
+        code,
+        about: [],
+      });
+      return;
+    }
     const wanted = slot > lastSlot ? slot : Math.max(lastSlot + 1, pending?.preKey.slot ?? 0);
     const fits = pending !== null && pending.preKey.slot === wanted && pending.preKey.incarnation === incarnation;
     const preKey = fits ? pending.preKey : this.freshPreKey(wanted);
@@ -243,6 +259,10 @@ class Run {
     if (offer.slot <= lastSlot) {
       const reused = offer.slot === lastSlot ? 'SECAGG_PRE_KEY_REUSED' : 'SECAGG_ATTEMPT_STALE';
       this.tellRefusal(context, 'maskedInput', reused, []);
+      return;
+    }
+    if (!this.isSameQuestion(offer)) {
+      this.tellRefusal(context, 'maskedInput', 'SECAGG_ROUND_CHANGED', []);
       return;
     }
     let accepted: ReturnType<typeof acceptOffer>;
@@ -395,6 +415,17 @@ class Run {
   private tellRefusal(context: string, exchange: Exchange, code: ErrorCode, about: readonly string[]): void {
     this.report({ kind: 'refused', code, about });
     this.send({ type: 'siteRefusal', studyHash: this.studyHash(), context, exchange, code, about });
+  }
+
+  /**
+   * A round is one question: asked again, after a crash or from an old log, it is the same one. Another broadcast under its
+   * number would be a second total over the same patients that nobody planned.
+   */
+  private isSameQuestion(offer: AttemptOffer): boolean {
+    const { rounds } = this.state;
+    const known = rounds.get(offer.round);
+    if (known !== undefined) return known === roundSubject(offer);
+    return Math.max(0, ...rounds.keys()) < offer.round;
   }
 
   // Small things -------------------------------------------------------------------------------------------------------

@@ -9,12 +9,20 @@ import type { Contribution, TensorSpec } from '../shared/tensors.js';
 
 /** The site halves this agent has: a study can name no others (law 3). */
 export interface SiteRegistry {
-  readonly [computation: string]: { readonly declaration: AnyDeclaration; readonly site: AnySiteHalf };
+  readonly [computation: string]: {
+    readonly declaration: AnyDeclaration;
+    readonly site: AnySiteHalf;
+    /** Throws POLICY_BROADCAST_INVALID; `iteration` counts the rounds of the computation from 1. */
+    checkBroadcast(spec: never, broadcast: unknown, iteration: number): void;
+    /** The same for the public result that later computations build on. */
+    checkResult(spec: never, result: unknown): void;
+  };
 }
 
 /** What a round asks, as it arrives: the instance of the plan, and the broadcast. */
 export interface RoundTask {
   readonly instance: string;
+  readonly iteration: number;
   readonly broadcast: unknown;
 }
 
@@ -43,16 +51,27 @@ export function siteView(
   return { cohort, results, memo, harmonized: (fit) => harmonizedFeatures(input, fit) };
 }
 
-/** The tensors that answer a task, declared by this agent's own copy of the computation. */
+/**
+ * The tensors that answer a task, declared by this agent's own copy of the computation. Throws POLICY_BROADCAST_INVALID
+ * where the broadcast is none that the computation can have at this place.
+ */
 export function leavesOf(plan: Plan, registry: SiteRegistry, task: RoundTask): TensorSpec[] {
-  const { planned, declaration } = lookUp(plan, registry, task.instance);
+  const { planned, declaration, checkBroadcast } = lookUp(plan, registry, task.instance);
+  checkBroadcast(planned.spec, task.broadcast, task.iteration);
   return declaration.leaves(planned.spec, task.broadcast);
 }
 
 /** Computes what would leave for a task. Nothing leaves by this: the release gate decides. */
 export function contributionOf(plan: Plan, registry: SiteRegistry, task: RoundTask, view: SiteView): Contribution {
-  const { planned, site } = lookUp(plan, registry, task.instance);
+  const { planned, site, checkBroadcast } = lookUp(plan, registry, task.instance);
+  checkBroadcast(planned.spec, task.broadcast, task.iteration);
   return site.contribute(planned.spec, task.broadcast, view);
+}
+
+/** The public result of an earlier computation, as the coordinator hands it on. Throws POLICY_BROADCAST_INVALID. */
+export function checkResultOf(plan: Plan, registry: SiteRegistry, instance: string, result: unknown): void {
+  const { planned, checkResult } = lookUp(plan, registry, instance);
+  checkResult(planned.spec, result);
 }
 
 // The registry erases each computation's own types; the plan pairs every spec with its computation by name.
@@ -69,5 +88,7 @@ function lookUp(plan: Plan, registry: SiteRegistry, instance: string) {
     planned,
     declaration: halves.declaration as unknown as Declaration<unknown, unknown>,
     site: halves.site as unknown as SiteHalf<unknown, unknown>,
+    checkBroadcast: halves.checkBroadcast as (spec: unknown, broadcast: unknown, iteration: number) => void,
+    checkResult: halves.checkResult as (spec: unknown, result: unknown) => void,
   };
 }

@@ -1,7 +1,8 @@
 import { type Cohort, rowsOfFit } from '../../shared/cohort.site.js';
 import type { SiteHalf } from '../../shared/computations/computation.js';
 import type { CombatSpec } from '../../shared/computations/frame.js';
-import { assert, ConcordatError } from '../../shared/errors.js';
+import { invalid } from '../../shared/computations/received.js';
+import { ConcordatError } from '../../shared/errors.js';
 import type { Fit } from '../../shared/fits.js';
 import { powerOfTwo } from '../../shared/fixed-point.js';
 import { packedIndex, packedSize } from '../../shared/linalg.js';
@@ -141,7 +142,8 @@ function gram(local: Local, task: CombatFitTask, put: Put): void {
       const { deviations: xc } = observed === rows ? shared : centredCovariates(x, c, observed, scale);
       const gappy = gappyAt.get(j);
       if (gappy !== undefined) addGram(own.subarray(gappy * packedSize(c), (gappy + 1) * packedSize(c)), xc, c);
-      else assert(observed === rows, 'a feature with gaps has a Gram matrix of its own');
+      // Its products with the common matrix would tell of the patients without it.
+      else if (observed !== rows) throw invalid('gappy', 'lacks a feature that has gaps at this site');
       const yScale = powerOfTwo(-task.centredExponents[j]!);
       const { deviations: yc } = centre(cohort.features, p, j, observed);
       for (let i = 0; i < yc.length; i++) {

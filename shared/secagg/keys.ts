@@ -49,6 +49,14 @@ export function agree(secret: Secret, peer: Uint8Array): Secret | null {
   }
 }
 
+// Any private key shows low order: its multiples of such a point are all zero.
+const PROBE = new Secret(new Uint8Array(32).fill(0x55));
+
+/** Whether an X25519 public key is of low order, so that everybody would know what is agreed with it (RFC 7748, 6.1). */
+export function isLowOrder(publicKey: Uint8Array): boolean {
+  return agree(PROBE, publicKey) === null;
+}
+
 // Box keys are fixed for a study, so the key shared with one peer is computed once (4 ms in tweetnacl).
 const boxKeys = new WeakMap<Secret, Map<string, Uint8Array>>();
 

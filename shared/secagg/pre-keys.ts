@@ -2,6 +2,7 @@ import { ed25519Verify } from '../ed25519.js';
 import { ConcordatError } from '../errors.js';
 import type { PreKey, RoundTerms, ShareBoxes } from '../messages.js';
 import { rosterSites } from './context.js';
+import { isLowOrder } from './keys.js';
 import { preKeyStatement, sameBytes, sha256 } from './statements.js';
 
 /** What both sides check of a pre-key, whoever relayed it. */
@@ -35,6 +36,7 @@ export function checkPreKey(terms: RoundTerms, slot: number, preKey: PreKey): vo
       'SECAGG_SIGNATURE_INVALID',
       `the pre-key for slot ${slot} is not signed by ${preKey.site}`,
     );
+  if (isLowOrder(preKey.maskPublicKey)) throw invalid('has a mask key of low order, which would hide nothing');
   for (const boxes of preKey.boxes) {
     const share = preKey.shares.find((candidate) => candidate.holder === boxes.holder);
     if (share === undefined || !sameBytes(share.boxesHash, boxesHash(boxes)))

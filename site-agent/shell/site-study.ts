@@ -1,6 +1,7 @@
 import { type LocalHarmonization, localHarmonization } from '../../harmonization/harmonized.site.js';
 import type { Cohort } from '../../shared/cohort.site.js';
 import { contributingSites } from '../../shared/computations/describe/declaration.js';
+import { invalid } from '../../shared/computations/received.js';
 import { decodeDocument } from '../../shared/document.js';
 import { ConcordatError, type ErrorCode } from '../../shared/errors.js';
 import { encodeContribution, packWords } from '../../shared/fixed-point.js';
@@ -21,7 +22,9 @@ import type { Contribution, TensorSpec } from '../../shared/tensors.js';
 import { isTransient } from '../../shared/wire/status.js';
 import { SITE_COMPUTATIONS } from '../computations.js';
 import type { ParticipantRecord, ParticipantReport, SurvivorSet } from '../participant-types.js';
-import { contributionOf, harmonizationInput, leavesOf, siteView } from '../site-run.site.js';
+import { previewLeaves } from '../preview.js';
+import { isInOrder, type JoinedRounds } from '../round-order.js';
+import { checkResultOf, contributionOf, harmonizationInput, leavesOf, siteView } from '../site-run.site.js';
 import { expiry, guardScheme } from './decide.js';
 import { type ContributeTask, ParticipantDriver } from './participant-driver.js';
 
@@ -76,6 +79,8 @@ export interface SiteStudyConfig {
   readonly restored: boolean;
 }
 
+const REJECTED_MAX = 100;
+
 /** A round's broadcast as it arrived, with this agent's own declaration and the public results it builds on. */
 interface LoadedRound {
   readonly document: RoundDocument;
@@ -89,9 +94,16 @@ export class SiteStudy {
   private readonly memo = new Map<string, unknown>();
   private readonly documents = new Map<string, LoadedRound>();
   private readonly results = new Map<string, { readonly hash: string; readonly value: unknown }>();
+  /** Broadcasts that this site will not answer, and why. */
+  private readonly rejected = new Map<string, ErrorCode>();
+  private readonly rounds = new Map<string, JoinedRounds>();
+  /** Kinds of tensor that were shown as sums over enough sites before this site approved. */
+  private readonly shownAsTotals: ReadonlySet<string>;
   private pendingGuard: GuardState | null = null;
   private driver: ParticipantDriver | null = null;
   private connected = false;
+  /** Code of a problem that was reported and will be told to the coordinator as a refusal next. */
+  private explained: ErrorCode | null = null;
   /** The attempt this site joined last, and whether it signed a set of it. */
   private joined: {
     readonly context: string;
@@ -106,6 +118,9 @@ export class SiteStudy {
     private readonly ports: SiteStudyPorts,
   ) {
     this.plan = planStudy(config.study);
+    const shown = previewLeaves(this.plan).flatMap(({ rounds }) => rounds.flat());
+    const bySite = new Set(shown.flatMap((leaf) => (leaf.visibility === 'site' ? [leaf.kind] : [])));
+    this.shownAsTotals = new Set(shown.flatMap((leaf) => (bySite.has(leaf.kind) ? [] : [leaf.kind])));
   }
 
   /** Takes up what the records say. The broadcast of an open attempt is read first: its declaration is needed at once. */
@@ -124,12 +139,28 @@ export class SiteStudy {
         leaves: async (hash) => (await this.load(hash)).leaves,
         contribute: (task) => this.contribute(task),
         recordEgress: (task, sha256, bytes) => this.recordEgress(task, sha256, bytes),
+        report: (report) => this.report(report),
       },
       records,
       restored,
     );
     if (this.connected) this.driver.feed({ type: 'connected' });
     for (const message of this.early.splice(0)) this.driver.feed({ type: 'message', message });
+  }
+
+  /** Every refusal stands in this site's log, once: some were explained before the reducer told the coordinator. */
+  private report(report: ParticipantReport): void {
+    if (report.kind === 'refused' && report.code !== this.explained) {
+      const about = report.about.length > 0 ? ` (about ${report.about.join(', ')})` : '';
+      this.ports.report({ kind: 'problem', code: report.code, message: `the coordinator was refused${about}` });
+    }
+    if (report.kind === 'refused') this.explained = null;
+    this.ports.report(report);
+  }
+
+  private problem(code: ErrorCode, message: string): void {
+    this.explained = code;
+    this.ports.report({ kind: 'problem', code, message });
   }
 
   onConnected(): void {
@@ -179,8 +210,13 @@ export class SiteStudy {
       await this.load(broadcastHash);
       return true;
     } catch (error) {
-      // What can be read and is wrong goes to the reducer, which refuses it.
-      return error instanceof ConcordatError && !error.code.startsWith('WIRE_');
+      const code = error instanceof ConcordatError ? error.code : 'INTERNAL_BUG';
+      if (code.startsWith('WIRE_') && code !== 'WIRE_DOCUMENT_INVALID') return false;
+      // What can be read and is wrong goes to the reducer, which refuses it with the code found here.
+      if (this.rejected.size >= REJECTED_MAX) this.rejected.clear();
+      this.rejected.set(broadcastHash, code);
+      this.problem(code, error instanceof Error ? error.message : String(error));
+      return true;
     }
   }
 
@@ -205,6 +241,12 @@ export class SiteStudy {
     if (known !== undefined) return known;
     const document = decodeRoundDocument(await this.ports.fetchBlob(broadcastHash));
     const leaves = leavesOf(this.plan, SITE_COMPUTATIONS, document);
+    for (const { kind, visibility, contributors } of leaves)
+      if (visibility === 'site' && this.shownAsTotals.has(kind))
+        throw new ConcordatError(
+          'POLICY_VISIBILITY_REFUSED',
+          `"${kind}" was approved as a sum over sites and is now asked over ${contributors.length}`,
+        );
     const loaded = { document, leaves, results: await this.upstream(document) };
     // Only the newest two are ever asked for again.
     for (const old of [...this.documents.keys()].slice(0, -1)) this.documents.delete(old);
@@ -234,15 +276,24 @@ export class SiteStudy {
       // A line that broke is no refusal: that would end the study for everybody.
       if (error instanceof ConcordatError && isTransient(error)) return 'later';
       const code = error instanceof ConcordatError ? error.code : 'INTERNAL_BUG';
-      this.ports.report({ kind: 'problem', code, message: error instanceof Error ? error.message : String(error) });
+      this.problem(code, error instanceof Error ? error.message : String(error));
       return { refused: code };
     }
   }
 
   private async upstream(document: RoundDocument): Promise<ReadonlyMap<string, unknown>> {
+    const instances = this.plan.computations.map((planned) => planned.instance);
+    const before = instances.slice(0, instances.indexOf(document.instance));
+    if (Object.keys(document.upstream).sort().join('\n') !== [...before].sort().join('\n'))
+      throw invalid('upstream', 'does not name the results of exactly the computations before');
     for (const [instance, hash] of Object.entries(document.upstream)) {
-      if (this.results.get(instance)?.hash === hash) continue;
-      this.results.set(instance, { hash, value: decodeDocument(await this.ports.fetchBlob(hash)) });
+      const known = this.results.get(instance);
+      if (known?.hash === hash) continue;
+      // A result is made once: another one would be a second question to the same patients.
+      if (known !== undefined) throw invalid('upstream', `names another result of ${instance} than before`);
+      const value = decodeDocument(await this.ports.fetchBlob(hash));
+      checkResultOf(this.plan, SITE_COMPUTATIONS, instance, value);
+      this.results.set(instance, { hash, value });
     }
     return new Map(Object.keys(document.upstream).map((instance) => [instance, this.results.get(instance)!.value]));
   }
@@ -269,11 +320,15 @@ export class SiteStudy {
 
   private decide(set: SurvivorSet): 'ok' | ErrorCode {
     const loaded = this.documents.get(set.broadcastHash);
-    if (loaded === undefined) return 'POLICY_DECLARATION_MISMATCH';
+    if (loaded === undefined) return this.rejected.get(set.broadcastHash) ?? 'POLICY_DECLARATION_MISMATCH';
+    const { instance, iteration } = loaded.document;
+    if (instance !== set.computation) return 'POLICY_DECLARATION_MISMATCH';
+    const order = this.plan.computations.map((planned) => planned.instance);
+    if (!isInOrder(order, this.rounds, { instance, iteration, round: set.round })) return 'POLICY_ROUND_OUT_OF_ORDER';
     const request = this.requestOf(loaded, set.survivors);
     const decision = guardDecision(this.ports.readGuard(), request, this.config.guardRules);
     if (!decision.ok) {
-      this.ports.report({ kind: 'problem', code: decision.code, message: decision.message });
+      this.problem(decision.code, decision.message);
       return decision.code;
     }
     this.pendingGuard = decision.state;
@@ -302,8 +357,13 @@ export class SiteStudy {
 
   private follow(record: ParticipantRecord): void {
     if (record.type === 'joined') {
-      const { context, broadcastHash, sites } = record;
+      const { context, computation, round, broadcastHash, sites } = record;
       this.joined = { context, broadcastHash, sites, signed: false };
+      const known = this.rounds.get(computation);
+      this.rounds.set(computation, {
+        first: Math.min(known?.first ?? round, round),
+        last: Math.max(known?.last ?? round, round),
+      });
     }
     if (record.type === 'signedSet' && this.joined?.context === record.context) this.joined.signed = true;
   }

@@ -65,7 +65,7 @@ describe('a study document on the wire', () => {
 
   it('names all that can be computed: a task for anything else is refused', () => {
     const plan = planStudy(study);
-    expect(() => leavesOf(plan, SITE_COMPUTATIONS, { instance: 'exfiltrate', broadcast: {} })).toThrow(
+    expect(() => leavesOf(plan, SITE_COMPUTATIONS, { instance: 'exfiltrate', iteration: 1, broadcast: {} })).toThrow(
       expect.objectContaining({ code: 'POLICY_UNKNOWN_COMPUTATION' }),
     );
   });

@@ -21,6 +21,7 @@ export interface BaselinePoint {
 
 export type Baseline = NonNullable<ModelSummary['baseline']>;
 
+/** Coarse enough that an interval says little of anyone. */
 export const MOST_INTERVALS = 20;
 const EVENTS_PER_INTERVAL = 5;
 

@@ -14,6 +14,7 @@ import {
   siteEventsName,
   studySitesOf,
 } from './declaration.js';
+import { refuseToBeLeftOut } from './left-out.site.js';
 import { eventMarks, eventsAmong } from './marks.site.js';
 import { checkSuppression } from './suppression-check.site.js';
 
@@ -42,6 +43,7 @@ export const describeSite: SiteHalf<DescribeSpec, DescribeBroadcast> = {
       contribution.set('levels', levels(cohort, frame, taking));
       return contribution;
     }
+    refuseToBeLeftOut(frame, broadcast.sites, cohort);
     const taking = rowsOfSites(cohort, (name) => broadcast.sites.includes(name));
     const columns = numericColumns(frame);
     if (broadcast.phase === 'histograms') {

@@ -13,6 +13,7 @@ import type { Total } from '../../tensors.js';
 import type { CoordinatorHalf, Done, Step } from '../computation.js';
 import type { ModelResult, ValidateSpec } from '../frame.js';
 import {
+  BINS_MAX,
   countName,
   groupNamed,
   groupsOf,
@@ -29,8 +30,6 @@ import {
 import type { Threshold, ValidateResult } from './result.js';
 import { summarize } from './summarize.coordinator.js';
 
-/** More bins would not make a threshold clinically finer. */
-const BINS_MAX = 200;
 /** Used where no threshold can be chosen from data. */
 const DEFAULT_THRESHOLD = 0.5;
 

@@ -86,6 +86,9 @@ export const FLAG = {
   noBaseline: 8,
 } as const;
 
+/** More bins would not make a threshold clinically finer. */
+export const BINS_MAX = 200;
+
 /** Fewer patients of a class than this and discrimination is not estimable. */
 export const CLASS_MINIMUM = 5;
 
