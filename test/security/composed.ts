@@ -59,6 +59,8 @@ export class ComposedSite {
   /** Throws to make a download fail as a broken line would. */
   beforeDownload: (hash: string) => void = () => undefined;
   beforeSend: (message: FromSite) => FromSite | null = (message) => message;
+  /** What the coordinator's messages become on the way to this site; null = lost. */
+  beforeReceive: (message: ToSite) => ToSite | null = (message) => message;
   withholdUploads = false;
   policy = OPEN_POLICY;
   clockMs: () => number = () => Date.now();
@@ -117,7 +119,10 @@ export class ComposedSite {
     this.link = transport.connect(this.name, {
       onConnected: () => this.agent.onConnected(),
       onDisconnected: (reason) => this.agent.onDisconnected(reason),
-      onMessage: (message) => this.receive(message),
+      onMessage: (message) => {
+        const passed = this.beforeReceive(message);
+        if (passed !== null) this.receive(passed);
+      },
     });
   }
 
