@@ -21,7 +21,14 @@ export function checkDescribeBroadcast({ frame }: DescribeSpec, broadcast: unkno
   if (phase === 'counts') {
     received.record(broadcast, 'describe', ['phase']);
   } else if (phase === 'sums') {
-    const read = received.record(broadcast, 'describe', ['phase', 'exponents', 'sites', 'hidden', 'shown', 'pooledEvents']);
+    const read = received.record(broadcast, 'describe', [
+      'phase',
+      'exponents',
+      'sites',
+      'hidden',
+      'shown',
+      'pooledEvents',
+    ]);
     exponents(read['exponents']);
     taking(read['sites']);
     hiddenSites(frame, read['hidden']);
