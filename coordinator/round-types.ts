@@ -70,6 +70,8 @@ export type RoundRecord =
       readonly site: string;
       readonly blobHash: string;
       readonly nextPreKey: PreKey | null;
+      /** Of the site, over (context, blob hash, length). */
+      readonly signature: Uint8Array;
     }
   /** The site will do nothing more in this attempt: it refused, lost its keys, or lied. */
   | { readonly type: 'siteOut'; readonly context: string; readonly site: string; readonly code: ErrorCode }

@@ -235,6 +235,7 @@ function receiveInAttempt(
       site,
       blobHash,
       nextPreKey: next !== null && hasAllBoxes(next) ? next : null,
+      signature: message.signature,
     });
     run.emit({ type: 'accumulate', context, site, blobHash });
     run.acknowledge(site);

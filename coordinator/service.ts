@@ -172,6 +172,11 @@ export class CoordinatorService {
         return this.onApproval(site, message.approval);
       case 'ratification':
         return this.onRatification(site, message.ratification);
+      case 'transcriptRequest': {
+        const host = this.hostOf(message.studyHash);
+        if (studySites(host.study).includes(site)) host.onTranscriptRequest(site, message);
+        return;
+      }
       case 'ledgerHead':
         return this.onLedgerHead(site, message);
       default: {

@@ -322,6 +322,18 @@ export const STUDY_ERRORS = {
     exit: 3,
     hint: 'Let the sites enroll, then have the consortium sign the roster: `concordat consortium sign-roster`.',
   },
+  STUDY_TRANSCRIPT_FORKED: {
+    fault: 'coordinator',
+    grpc: 'DATA_LOSS',
+    exit: 3,
+    hint: 'The coordinator showed this site two histories of the study: its log was changed, or restored from an older copy. Do not sign; ask the other sites which history they saw.',
+  },
+  STUDY_TRANSCRIPT_INPUT_MISSING: {
+    fault: 'coordinator',
+    grpc: 'DATA_LOSS',
+    exit: 3,
+    hint: 'The coordinator acknowledged a masked input of this site, but its transcript lacks it or holds another one. Do not sign; ask the operator of the coordinator.',
+  },
   STUDY_UNKNOWN: {
     fault: 'user',
     grpc: 'NOT_FOUND',

@@ -83,12 +83,28 @@ export interface RosterPublished {
   readonly rosterBlob: string;
 }
 
+/** The coordinator's answer: length and root of the transcript now, and the proofs (shared/transcript.ts). */
+export interface TranscriptProof {
+  readonly type: 'transcriptProof';
+  readonly studyHash: string;
+  readonly size: number;
+  readonly root: string;
+  /** As it was asked for. */
+  readonly context: string | null;
+  /** Where the site's masked input of that attempt stands; null where none is there or none was asked for. */
+  readonly index: number | null;
+  readonly inclusion: readonly string[];
+  /** That the transcript of the length asked from is the beginning of this one. */
+  readonly consistency: readonly string[];
+}
+
 export type StudyCoordinatorMessage =
   | StudyProposed
   | StudyStarted
   | StudyProgress
   | RatificationRequest
   | StudyClosed
+  | TranscriptProof
   | RosterPublished;
 
 // Site to coordinator ------------------------------------------------------------------------------------------------
@@ -112,4 +128,14 @@ export interface TaskProgress {
   readonly message: string;
 }
 
-export type StudySiteMessage = ApprovalMessage | RatificationMessage | TaskProgress;
+/** Asks whether this site's masked input of an attempt is in the transcript, and what was added since. */
+export interface TranscriptRequest {
+  readonly type: 'transcriptRequest';
+  readonly studyHash: string;
+  /** Length of the transcript as this site saw it last; 0 for none. */
+  readonly size: number;
+  /** The attempt; null where only the head is asked for. */
+  readonly context: string | null;
+}
+
+export type StudySiteMessage = ApprovalMessage | RatificationMessage | TaskProgress | TranscriptRequest;

@@ -1,11 +1,12 @@
 import type { ConcordatError } from '../shared/errors.js';
-import type { StudyClosed } from '../shared/study-messages.js';
+import type { StudyClosed, TranscriptProof } from '../shared/study-messages.js';
 import type { ToSite } from '../shared/wire/types.js';
 import { type AgentConfig, AgentContext } from './shell/agent-context.js';
 import { Decisions } from './shell/decisions.js';
 import { LedgerKeeper } from './shell/ledger-keeper.js';
 import { RatificationDesk } from './shell/ratification.js';
 import { RunningStudies } from './shell/running-studies.js';
+import { TranscriptWatch } from './shell/transcript-watch.js';
 import { TrustedChain } from './shell/trusted-chain.js';
 
 export type { AgentConfig, AgentProgress } from './shell/agent-context.js';
@@ -18,6 +19,7 @@ export class SiteAgent {
   private readonly context: AgentContext;
   private readonly chain: TrustedChain;
   private readonly ledger: LedgerKeeper;
+  private readonly transcripts: TranscriptWatch;
   private readonly decisions: Decisions;
   private readonly studies: RunningStudies;
   private readonly ratification: RatificationDesk;
@@ -28,8 +30,9 @@ export class SiteAgent {
     this.chain = new TrustedChain(this.context);
     this.decisions = new Decisions(this.context, this.chain);
     this.ledger = new LedgerKeeper(this.context);
+    this.transcripts = new TranscriptWatch(this.context);
     this.studies = new RunningStudies(this.context, this.chain, this.ledger);
-    this.ratification = new RatificationDesk(this.context, this.studies);
+    this.ratification = new RatificationDesk(this.context, this.studies, this.transcripts);
   }
 
   /** Takes up running studies, then looks for decisions that were made while it runs. */
@@ -55,6 +58,7 @@ export class SiteAgent {
     this.ledger.onConnected();
     this.decisions.onConnected();
     this.studies.onConnected();
+    this.transcripts.onConnected();
   }
 
   /** Also after an attempt to connect that failed; the next one follows by itself. */
@@ -75,6 +79,8 @@ export class SiteAgent {
     switch (message.type) {
       case 'rosterPublished':
         return this.chain.onPublished(await this.context.fetch(message.rosterBlob));
+      case 'transcriptProof':
+        return this.onProof(message);
       case 'ledgerCountersigned':
         return this.ledger.onCountersigned(message);
       case 'studyProposed':
@@ -88,7 +94,19 @@ export class SiteAgent {
       case 'studyClosed':
         return this.onClosed(message);
       default:
-        return this.studies.onMessage(message);
+        await this.studies.onMessage(message);
+        if (message.type === 'attemptClosed') this.transcripts.poke(message.studyHash);
+    }
+  }
+
+  private async onProof(proof: TranscriptProof): Promise<void> {
+    try {
+      this.transcripts.onProof(proof);
+      await this.ratification.onTranscript(proof.studyHash);
+    } catch (error) {
+      this.studies.onStopped(proof.studyHash, error);
+      // A bundle that waits for this site's verdict gets it.
+      await this.ratification.onTranscript(proof.studyHash);
     }
   }
 

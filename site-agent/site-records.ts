@@ -1,6 +1,8 @@
 import { decodeDocument, encodeDocument } from '../shared/document.js';
+import type { ErrorCode } from '../shared/errors.js';
 import type { EventStore, NewRecord } from '../shared/stores.js';
 import type { Approval, Ratification } from '../shared/study-messages.js';
+import type { TranscriptTip } from '../shared/transcript.js';
 import type { ParticipantRecord } from './participant-types.js';
 
 /** What a site's log says of a study; the fold of it is what `site studies` shows and what a restarted agent goes on from. */
@@ -32,6 +34,10 @@ export type SiteRecord =
       readonly values: Readonly<Record<string, Float64Array>>;
     }
   | { readonly type: 'progress'; readonly computation: string; readonly round: number; readonly iteration: number }
+  /** The transcript as the coordinator proved it; `context`: the attempt whose masked input of this site is in it. */
+  | { readonly type: 'transcript'; readonly size: number; readonly root: string; readonly context: string | null }
+  /** The coordinator's transcript failed this site's check: it takes no more part in the study. */
+  | { readonly type: 'transcriptRefused'; readonly code: ErrorCode }
   | { readonly type: 'ratified'; readonly ratification: Ratification }
   | { readonly type: 'closed'; readonly phase: string; readonly reason: string };
 
@@ -49,6 +55,11 @@ export interface KnownStudy {
   readonly participant: readonly ParticipantRecord[];
   readonly ownValues: readonly Extract<SiteRecord, { type: 'ownValues' }>[];
   readonly progress: Extract<SiteRecord, { type: 'progress' }> | null;
+  /** Newest transcript that was proven to go on from all before it. */
+  readonly transcript: TranscriptTip | null;
+  readonly transcriptRefusal: ErrorCode | null;
+  /** Attempts whose masked input was acknowledged, and is not yet proven to be in the transcript. */
+  readonly unproven: ReadonlyMap<string, { readonly blobHash: string; readonly byteLength: number }>;
   readonly ratification: Ratification | null;
   readonly closed: { readonly phase: string; readonly reason: string } | null;
 }
@@ -107,6 +118,9 @@ function withRecord(known: KnownStudy | undefined, studyHash: string, record: Si
       participant: [],
       ownValues: [],
       progress: null,
+      transcript: null,
+      transcriptRefusal: null,
+      unproven: new Map(),
       ratification: null,
       closed: null,
     };
@@ -122,12 +136,20 @@ function withRecord(known: KnownStudy | undefined, studyHash: string, record: Si
     case 'participant':
       // Thousands of these: appended in place to the fold's own list.
       (known.participant as ParticipantRecord[]).push(record.record);
+      if (record.record.type === 'acknowledged') awaitProof(known, record.record.context);
       return known;
     case 'ownValues':
       (known.ownValues as unknown[]).push(record);
       return known;
     case 'progress':
       return { ...known, progress: record };
+    case 'transcript': {
+      const { size, root, context } = record;
+      if (context !== null) (known.unproven as Map<string, unknown>).delete(context);
+      return { ...known, transcript: { size, root } };
+    }
+    case 'transcriptRefused':
+      return { ...known, transcriptRefusal: record.code };
     case 'ratified':
       return { ...known, ratification: record.ratification };
     case 'closed':
@@ -137,6 +159,14 @@ function withRecord(known: KnownStudy | undefined, studyHash: string, record: Si
         closed: { phase: record.phase, reason: record.reason },
         participant: known.participant.filter((entry) => entry.type === 'joined').slice(-1),
         ownValues: [],
+        unproven: new Map(),
       };
   }
+}
+
+function awaitProof(known: KnownStudy, context: string): void {
+  const masked = known.participant.findLast((record) => record.type === 'masked');
+  if (masked?.context !== context) return;
+  const { blobHash, byteLength } = masked;
+  (known.unproven as Map<string, { blobHash: string; byteLength: number }>).set(context, { blobHash, byteLength });
 }

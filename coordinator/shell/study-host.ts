@@ -7,12 +7,17 @@ import { planStudy } from '../../shared/plan.js';
 import { decodeRoundDocument, encodeRoundDocument } from '../../shared/round-document.js';
 import { declarationHash } from '../../shared/secagg/context.js';
 import { endsAtMs, type Study, studySites } from '../../shared/study.js';
-import type { Approval, Ratification, StudyCoordinatorMessage } from '../../shared/study-messages.js';
+import type {
+  Approval,
+  Ratification,
+  StudyCoordinatorMessage,
+  TranscriptRequest,
+} from '../../shared/study-messages.js';
 import { COORDINATOR_COMPUTATIONS } from '../computations.js';
 import type { RoundConfig, RoundRecord, RoundReport } from '../round-types.js';
 import { isClosed, proposedStudy, type StudyEffect, type StudyEvent, type StudyState, studyStep } from '../study.js';
 import { advanceRun, type StudyRun, startRun } from '../study-run.js';
-import { TranscriptHead } from '../transcript.js';
+import { Transcript } from '../transcript.js';
 import { RoundDriver } from './round-driver.js';
 
 /** One logged event of a study: what the fold after a restart needs, in order. */
@@ -77,7 +82,7 @@ export class StudyHost {
   private roundRecords: RoundRecord[] = [];
   private readonly approvals: Approval[] = [];
   private readonly ratifications: Ratification[] = [];
-  private readonly transcript = new TranscriptHead();
+  private readonly transcript: Transcript;
   private readonly resultBlobs = new Map<string, string>();
   private readonly publicBlobs = new Set<string>();
   private readonly announced = new Map<string, { readonly context: string; readonly hash: string }>();
@@ -92,6 +97,7 @@ export class StudyHost {
     private readonly ports: StudyHostPorts,
   ) {
     this.state = proposedStudy(study, studyHash, rosterVersion);
+    this.transcript = new Transcript(studyHash);
   }
 
   get current(): StudyState {
@@ -105,6 +111,7 @@ export class StudyHost {
   /** Rebuilds everything from the log, then goes on where it ends. Call once, before any message. */
   async resume(events: readonly LoggedEvent[]): Promise<void> {
     for (const entry of events) {
+      this.transcript.record(entry);
       if (entry.type === 'study') {
         if (entry.approval !== undefined && entry.approval.decision !== 'withdrawn')
           this.approvals.push(entry.approval);
@@ -112,7 +119,6 @@ export class StudyHost {
         const [state] = studyStep(this.state, entry.event);
         this.state = state;
       } else if (entry.type === 'round') {
-        this.transcript.record(entry.record);
         if (entry.record.type === 'total')
           this.state = studyStep(this.state, { type: 'roundTotal', round: this.state.rounds + 1 })[0];
       }
@@ -207,6 +213,10 @@ export class StudyHost {
     this.step({ type: 'ratification', site, verdict, reason }, { ratification });
   }
 
+  onTranscriptRequest(site: string, request: TranscriptRequest): void {
+    this.ports.send(site, this.transcript.proof(site, request));
+  }
+
   abort(reason: string): void {
     if (!isClosed(this.state)) this.step({ type: 'abort', reason });
   }
@@ -245,7 +255,9 @@ export class StudyHost {
 
   private step(event: StudyEvent, signed: { approval?: Approval; ratification?: Ratification } = {}): void {
     const [next, effects] = studyStep(this.state, event);
-    this.ports.append([{ type: 'study', event, ...signed }]);
+    const logged = { type: 'study' as const, event, ...signed };
+    this.ports.append([logged]);
+    this.transcript.record(logged);
     if (signed.approval !== undefined && signed.approval.decision !== 'withdrawn') this.approvals.push(signed.approval);
     if (signed.ratification !== undefined) this.ratifications.push(signed.ratification);
     const moved = next.phase !== this.state.phase;
@@ -368,7 +380,7 @@ export class StudyHost {
     return {
       append: (records: readonly RoundRecord[]) => {
         ports.append(records.map((record) => ({ type: 'round', record })));
-        for (const record of records) this.transcript.record(record);
+        for (const record of records) this.transcript.record({ type: 'round', record });
       },
       putBlob: (bytes: Uint8Array) => ports.putBlob(bytes),
       getBlob: (hash: string) => ports.getBlob(hash),

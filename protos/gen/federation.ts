@@ -37,6 +37,8 @@ import type { StudyStarted as _concordat_v1_StudyStarted, StudyStarted__Output a
 import type { SurvivorsProposal as _concordat_v1_SurvivorsProposal, SurvivorsProposal__Output as _concordat_v1_SurvivorsProposal__Output } from './concordat/v1/SurvivorsProposal.js';
 import type { SurvivorsSigned as _concordat_v1_SurvivorsSigned, SurvivorsSigned__Output as _concordat_v1_SurvivorsSigned__Output } from './concordat/v1/SurvivorsSigned.js';
 import type { TaskProgress as _concordat_v1_TaskProgress, TaskProgress__Output as _concordat_v1_TaskProgress__Output } from './concordat/v1/TaskProgress.js';
+import type { TranscriptProof as _concordat_v1_TranscriptProof, TranscriptProof__Output as _concordat_v1_TranscriptProof__Output } from './concordat/v1/TranscriptProof.js';
+import type { TranscriptRequest as _concordat_v1_TranscriptRequest, TranscriptRequest__Output as _concordat_v1_TranscriptRequest__Output } from './concordat/v1/TranscriptRequest.js';
 import type { UnmaskRequest as _concordat_v1_UnmaskRequest, UnmaskRequest__Output as _concordat_v1_UnmaskRequest__Output } from './concordat/v1/UnmaskRequest.js';
 import type { Welcome as _concordat_v1_Welcome, Welcome__Output as _concordat_v1_Welcome__Output } from './concordat/v1/Welcome.js';
 
@@ -88,6 +90,8 @@ export interface ProtoGrpcType {
       SurvivorsProposal: MessageTypeDefinition<_concordat_v1_SurvivorsProposal, _concordat_v1_SurvivorsProposal__Output>
       SurvivorsSigned: MessageTypeDefinition<_concordat_v1_SurvivorsSigned, _concordat_v1_SurvivorsSigned__Output>
       TaskProgress: MessageTypeDefinition<_concordat_v1_TaskProgress, _concordat_v1_TaskProgress__Output>
+      TranscriptProof: MessageTypeDefinition<_concordat_v1_TranscriptProof, _concordat_v1_TranscriptProof__Output>
+      TranscriptRequest: MessageTypeDefinition<_concordat_v1_TranscriptRequest, _concordat_v1_TranscriptRequest__Output>
       UnmaskRequest: MessageTypeDefinition<_concordat_v1_UnmaskRequest, _concordat_v1_UnmaskRequest__Output>
       Verdict: EnumTypeDefinition
       Welcome: MessageTypeDefinition<_concordat_v1_Welcome, _concordat_v1_Welcome__Output>

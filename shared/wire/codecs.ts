@@ -110,6 +110,11 @@ export const SITE_FRAMES: Table<wire.SiteFrame> = {
   }),
   approval: message<study.ApprovalMessage, gen.ApprovalMessage>({ approval }),
   ratification: message<study.RatificationMessage, gen.RatificationMessage>({ ratification }),
+  transcriptRequest: message<study.TranscriptRequest, gen.TranscriptRequest>({
+    studyHash: hash,
+    size: uint64,
+    context: nullable(hash),
+  }),
   ledgerHead: message<wire.LedgerHeadMessage, gen.LedgerHead>({ length: uint64, head: hash, signature: bytes(64) }),
   siteReady: message<round.SiteReady, gen.SiteReady>({ studyHash: hash, incarnation: name, context: nullable(hash) }),
   preKeyAnswer: message<round.PreKeyAnswer, gen.PreKeyAnswer>({ studyHash: hash, preKey }),
@@ -183,6 +188,16 @@ export const COORDINATOR_FRAMES: Table<wire.CoordinatorFrame> = {
       withdrawn: 'CLOSED_PHASE_WITHDRAWN',
     }),
     reason,
+  }),
+  transcriptProof: message<study.TranscriptProof, gen.TranscriptProof>({
+    studyHash: hash,
+    size: uint64,
+    root: hash,
+    context: nullable(hash),
+    index: nullable(uint64),
+    // A path is as long as the tree is high, and indices are below 2^53.
+    inclusion: list(hash, 64),
+    consistency: list(hash, 64),
   }),
   // DER, so that its length varies.
   ledgerCountersigned: message<wire.LedgerCountersigned, gen.LedgerCountersigned>({

@@ -43,6 +43,8 @@ export type { StudyStarted } from '../../protos/gen/concordat/v1/StudyStarted.js
 export type { SurvivorsProposal } from '../../protos/gen/concordat/v1/SurvivorsProposal.js';
 export type { SurvivorsSigned } from '../../protos/gen/concordat/v1/SurvivorsSigned.js';
 export type { TaskProgress } from '../../protos/gen/concordat/v1/TaskProgress.js';
+export type { TranscriptProof } from '../../protos/gen/concordat/v1/TranscriptProof.js';
+export type { TranscriptRequest } from '../../protos/gen/concordat/v1/TranscriptRequest.js';
 export type { UnmaskRequest } from '../../protos/gen/concordat/v1/UnmaskRequest.js';
 export type { UploadChunk } from '../../protos/gen/concordat/v1/UploadChunk.js';
 export type { UploadReceipt } from '../../protos/gen/concordat/v1/UploadReceipt.js';

@@ -9,13 +9,47 @@ import { checkBundleForRatification } from '../ratify.js';
 import type { KnownStudy } from '../site-records.js';
 import type { AgentContext } from './agent-context.js';
 import type { RunningStudies } from './running-studies.js';
+import type { TranscriptWatch } from './transcript-watch.js';
 
 /** Signs or refuses the bundle of a finished study, and writes what this site scores its own patients with. */
 export class RatificationDesk {
+  /** Requests that wait for a proof, and how many times the head alone was asked for since. */
+  private readonly waiting = new Map<string, { readonly request: RatificationRequest; readonly heads: number }>();
+
   constructor(
     private readonly context: AgentContext,
     private readonly studies: RunningStudies,
+    private readonly transcripts: TranscriptWatch,
   ) {}
+
+  /** After a proof: what waited for it is looked at again. */
+  async onTranscript(studyHash: string): Promise<void> {
+    const waiting = this.waiting.get(studyHash);
+    if (waiting !== undefined) await this.onRequest(waiting.request);
+  }
+
+  /** The transcript must be proven first; false where the answer is awaited. Throws where the head is not the proven one. */
+  private proven(known: KnownStudy, request: RatificationRequest): boolean {
+    const { studyHash } = known;
+    if (known.transcriptRefusal !== null || this.transcripts.isProven(known, request.transcriptHead)) {
+      this.waiting.delete(studyHash);
+      return true;
+    }
+    const { heads } = this.waiting.get(studyHash) ?? { heads: 0 };
+    const onlyHead = known.unproven.size === 0;
+    // The first answer may belong to a question from before the bundle; the second shows the head that is to be signed.
+    if (onlyHead && heads === 2)
+      this.transcripts.refuse(
+        known,
+        new ConcordatError(
+          'STUDY_TRANSCRIPT_FORKED',
+          'the head that is to be signed is not that of the transcript shown',
+        ),
+      );
+    this.waiting.set(studyHash, { request, heads: onlyHead ? heads + 1 : heads });
+    this.transcripts.poke(studyHash, true);
+    return false;
+  }
 
   async onRequest(request: RatificationRequest): Promise<void> {
     const { site, signingKey } = this.context.config;
@@ -30,9 +64,12 @@ export class RatificationDesk {
         `a signature under roster version ${request.rosterVersion} is asked for, the study was approved under ${known.rosterVersion}`,
       );
     this.checkReached(known);
+    if (!this.proven(known, request)) return;
     const files = new Map<string, Uint8Array>();
     for (const file of request.files) files.set(file.path, await this.context.config.link.download(file.blobHash));
     const problems = checkBundleForRatification(request, files, known, site);
+    if (known.transcriptRefusal !== null)
+      problems.unshift(`${known.transcriptRefusal}: the transcript failed this site's check`);
     const ratification = signRatification(
       {
         studyHash: request.studyHash,

@@ -138,6 +138,8 @@ export class RunningStudies {
     const known = this.context.log.study(studyHash);
     if (known === undefined || known.approvals === null || known.closed !== null || known.withdrawal !== null)
       return null;
+    if (known.transcriptRefusal !== null)
+      throw new ConcordatError(known.transcriptRefusal, 'the transcript of the study failed this site’s check');
     const started = this.build(known, known.approvals);
     this.running.set(studyHash, started);
     if (this.context.config.link.connected) started.onConnected();
@@ -167,7 +169,8 @@ export class RunningStudies {
     );
   }
 
-  private onStopped(studyHash: string, error: unknown): void {
+  /** This site takes no more part in the study, and says by which code. */
+  onStopped(studyHash: string, error: unknown): void {
     this.running.get(studyHash)?.stop();
     this.running.delete(studyHash);
     this.failed.set(studyHash, codeOf(error));

@@ -40,7 +40,14 @@ describe('messages', () => {
 });
 
 /** Fields whose absence means something (null), and lists, which protobuf cannot tell from absent. */
-const MAY_BE_ABSENT = new Set(['siteReady.context', 'maskedInput.nextPreKey', 'siteRefusal.context']);
+const MAY_BE_ABSENT = new Set([
+  'siteReady.context',
+  'maskedInput.nextPreKey',
+  'siteRefusal.context',
+  'transcriptRequest.context',
+  'transcriptProof.context',
+  'transcriptProof.index',
+]);
 
 /** Every field of every message, nested ones too, as a path from the envelope. */
 function fieldsOf(value: unknown, path: string[] = []): string[][] {

@@ -15,6 +15,7 @@ import type { MaskedInputReceived as _concordat_v1_MaskedInputReceived, MaskedIn
 import type { SurvivorsProposal as _concordat_v1_SurvivorsProposal, SurvivorsProposal__Output as _concordat_v1_SurvivorsProposal__Output } from '../../concordat/v1/SurvivorsProposal.js';
 import type { UnmaskRequest as _concordat_v1_UnmaskRequest, UnmaskRequest__Output as _concordat_v1_UnmaskRequest__Output } from '../../concordat/v1/UnmaskRequest.js';
 import type { AttemptClosed as _concordat_v1_AttemptClosed, AttemptClosed__Output as _concordat_v1_AttemptClosed__Output } from '../../concordat/v1/AttemptClosed.js';
+import type { TranscriptProof as _concordat_v1_TranscriptProof, TranscriptProof__Output as _concordat_v1_TranscriptProof__Output } from '../../concordat/v1/TranscriptProof.js';
 
 export interface CoordinatorEnvelope {
   'welcome'?: (_concordat_v1_Welcome | null);
@@ -32,7 +33,8 @@ export interface CoordinatorEnvelope {
   'survivorsProposal'?: (_concordat_v1_SurvivorsProposal | null);
   'unmaskRequest'?: (_concordat_v1_UnmaskRequest | null);
   'attemptClosed'?: (_concordat_v1_AttemptClosed | null);
-  'body'?: "welcome"|"heartbeatAnswer"|"rosterPublished"|"studyProposed"|"studyStarted"|"studyProgress"|"ratificationRequest"|"studyClosed"|"ledgerCountersigned"|"preKeyRequest"|"attemptOffer"|"maskedInputReceived"|"survivorsProposal"|"unmaskRequest"|"attemptClosed";
+  'transcriptProof'?: (_concordat_v1_TranscriptProof | null);
+  'body'?: "welcome"|"heartbeatAnswer"|"rosterPublished"|"studyProposed"|"studyStarted"|"studyProgress"|"ratificationRequest"|"studyClosed"|"ledgerCountersigned"|"preKeyRequest"|"attemptOffer"|"maskedInputReceived"|"survivorsProposal"|"unmaskRequest"|"attemptClosed"|"transcriptProof";
 }
 
 export interface CoordinatorEnvelope__Output {
@@ -51,5 +53,6 @@ export interface CoordinatorEnvelope__Output {
   'survivorsProposal'?: (_concordat_v1_SurvivorsProposal__Output);
   'unmaskRequest'?: (_concordat_v1_UnmaskRequest__Output);
   'attemptClosed'?: (_concordat_v1_AttemptClosed__Output);
-  'body'?: "welcome"|"heartbeatAnswer"|"rosterPublished"|"studyProposed"|"studyStarted"|"studyProgress"|"ratificationRequest"|"studyClosed"|"ledgerCountersigned"|"preKeyRequest"|"attemptOffer"|"maskedInputReceived"|"survivorsProposal"|"unmaskRequest"|"attemptClosed";
+  'transcriptProof'?: (_concordat_v1_TranscriptProof__Output);
+  'body'?: "welcome"|"heartbeatAnswer"|"rosterPublished"|"studyProposed"|"studyStarted"|"studyProgress"|"ratificationRequest"|"studyClosed"|"ledgerCountersigned"|"preKeyRequest"|"attemptOffer"|"maskedInputReceived"|"survivorsProposal"|"unmaskRequest"|"attemptClosed"|"transcriptProof";
 }

@@ -1,0 +1,167 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import type { LoggedEvent } from '../../coordinator/shell/study-host.js';
+import { Transcript } from '../../coordinator/transcript.js';
+import { decodeDocument } from '../../shared/document.js';
+import { ConcordatError } from '../../shared/errors.js';
+import { sha256 } from '../../shared/memory-stores.js';
+import type { TranscriptRequest } from '../../shared/study-messages.js';
+import { transcriptHead } from '../../shared/transcript.js';
+import { knownStudies } from '../../site-agent/site-records.js';
+import { smallStudy } from '../e2e/support.js';
+import { Composed, until } from './composed.js';
+
+/**
+ * Every site watches that what it sent is in the coordinator's transcript, and that the transcript only grows. The
+ * coordinator is made to cheat as well as it can: it answers from a whole, well-formed transcript of a false history.
+ */
+let world: Composed | undefined;
+
+afterEach(async () => {
+  await world?.close();
+  world = undefined;
+});
+
+async function federation(): Promise<Composed> {
+  world = new Composed(['alder', 'birch', 'cedar', 'dogwood']);
+  await world.start();
+  return world;
+}
+
+const story = (of: Composed, hash: string) => () =>
+  `${of.phase(hash)} ${of.reason(hash)} ${JSON.stringify(of.site('birch').progress.slice(-4))}`;
+
+/** The transcript of the coordinator's log as it would be if `change` had happened to it; null leaves an event out. */
+function falseHistory(of: Composed, hash: string, change: (event: LoggedEvent) => LoggedEvent | null): Transcript {
+  const made = new Transcript(hash);
+  for (const { payload } of of.events.replay({ study: hash })) {
+    const event = change(decodeDocument(payload) as LoggedEvent);
+    if (event !== null) made.record(event);
+  }
+  return made;
+}
+
+/** From the `from`-th proof on, birch is answered from a false history. */
+function cheatBirch(of: Composed, from: number, change: () => (event: LoggedEvent) => LoggedEvent | null): void {
+  const birch = of.site('birch');
+  const receive = birch.receive.bind(birch);
+  let asked: TranscriptRequest | null = null;
+  let proofs = 0;
+  birch.beforeSend = (message) => {
+    if (message.type === 'transcriptRequest') asked = message;
+    return message;
+  };
+  birch.receive = (message) => {
+    if (message.type !== 'transcriptProof' || ++proofs < from) return receive(message);
+    receive(falseHistory(of, message.studyHash, change()).proof('birch', asked!));
+  };
+}
+
+/** Changes the n-th masked input of a site in the log. */
+function nthInput(site: string, wanted: number, replace: (event: LoggedEvent) => LoggedEvent | null) {
+  const seen = new Set<string>();
+  return (event: LoggedEvent): LoggedEvent | null => {
+    if (event.type !== 'round' || event.record.type !== 'maskedInput' || event.record.site !== site) return event;
+    seen.add(event.record.context);
+    return [...seen].indexOf(event.record.context) === wanted - 1 ? replace(event) : event;
+  };
+}
+
+const withOtherBlob = (event: LoggedEvent): LoggedEvent =>
+  event.type === 'round' && event.record.type === 'maskedInput'
+    ? { ...event, record: { ...event.record, blobHash: sha256(Buffer.from('another masked input')) } }
+    : event;
+
+test('of an honest coordinator is proven to each site, round by round, up to the head that all of them sign', async () => {
+  const of = await federation();
+  const hash = of.propose(smallStudy('watched'));
+  await until(() => of.phase(hash) === 'published', story(of, hash));
+  const honest = falseHistory(of, hash, (event) => event);
+  for (const site of of.sites.values()) {
+    await site.settled;
+    expect(site.problems()).toEqual([]);
+    const known = knownStudies({
+      // The fold of an ended study forgets what is proven: as it stood before.
+      replay: (options) => [...site.store.replay(options)].filter(({ type }) => type !== 'closed'),
+    }).find(({ studyHash }) => studyHash === hash)!;
+    const rounds = known.participant.filter(({ type }) => type === 'acknowledged').length;
+    expect(rounds).toBeGreaterThan(5);
+    expect(known.unproven.size).toBe(0);
+    expect(transcriptHead(hash, known.transcript!)).toBe(honest.head);
+    expect(known.ratification?.transcriptHead ?? honest.head).toBe(honest.head);
+    // One proof for each round, while it runs and not only at the end.
+    const proofs = [...site.store.replay({ study: hash })].filter(({ type }) => type === 'transcript');
+    expect(proofs.length).toBeGreaterThanOrEqual(rounds);
+  }
+}, 60_000);
+
+describe('of a coordinator that', () => {
+  const cases = [
+    {
+      what: 'drops a masked input that it acknowledged',
+      code: 'STUDY_TRANSCRIPT_INPUT_MISSING',
+      change: () => nthInput('birch', 3, () => null),
+    },
+    {
+      what: 'replaces it by another',
+      code: 'STUDY_TRANSCRIPT_INPUT_MISSING',
+      change: () => nthInput('birch', 3, withOtherBlob),
+    },
+    {
+      what: 'shows another history of what was shown before',
+      code: 'STUDY_TRANSCRIPT_FORKED',
+      change: () => nthInput('alder', 1, withOtherBlob),
+    },
+  ] as const;
+  test.each(cases)(
+    '$what is refused by the site at the same total, for good',
+    async ({ code, change }) => {
+      const of = await federation();
+      cheatBirch(of, 3, change);
+      const birch = of.site('birch');
+      const hash = of.propose(smallStudy('false-history'));
+      await until(() => birch.problems().includes(code), story(of, hash));
+      // The coordinator's operator hears it, and the study does not go on.
+      await until(
+        () =>
+          of.progress.some(
+            (event) => event.kind === 'round-report' && event.report.kind === 'refused' && event.report.code === code,
+          ),
+        story(of, hash),
+      );
+      const known = () => knownStudies(birch.store).find(({ studyHash }) => studyHash === hash)!;
+      expect(known().transcriptRefusal).toBe(code);
+      const left = birch.store.ledger().length;
+      expect(left).toBeLessThanOrEqual(4);
+      // Nor after a restart, also where the coordinator is honest again.
+      birch.agent.stop();
+      of.transport.disconnect('birch', new ConcordatError('WIRE_DISCONNECTED', 'stopped'));
+      birch.receive = Object.getPrototypeOf(birch).receive.bind(birch);
+      const before = birch.problems().length;
+      await birch.start();
+      birch.connect(of.transport);
+      await until(() => birch.problems().length > before, story(of, hash));
+      expect(birch.problems().slice(before)).toContain(code);
+      expect(birch.store.ledger()).toHaveLength(left);
+      expect(of.phase(hash)).toBe('running');
+    },
+    60_000,
+  );
+
+  test('asks for a signature under another head than it has proven gets a refusal', async () => {
+    const of = await federation();
+    const birch = of.site('birch');
+    const receive = birch.receive.bind(birch);
+    birch.receive = (message) =>
+      receive(
+        message.type === 'ratificationRequest'
+          ? { ...message, transcriptHead: sha256(Buffer.from('another head')) }
+          : message,
+      );
+    const hash = of.propose(smallStudy('another-head', { quorum: 4 }));
+    await until(() => birch.problems().includes('STUDY_TRANSCRIPT_FORKED'), story(of, hash));
+    await birch.settled;
+    const { ratification } = knownStudies(birch.store).find(({ studyHash }) => studyHash === hash)!;
+    expect(ratification).toMatchObject({ verdict: 'refused', reason: expect.stringContaining('TRANSCRIPT_FORKED') });
+    expect(of.phase(hash)).toBe('validated');
+  }, 60_000);
+});
