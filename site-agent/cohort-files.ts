@@ -18,11 +18,16 @@ export function readTable(path: string, separator: ',' | ';' | '\t' = ','): Tabl
   return parseTable(readText(path), basename(path), separator);
 }
 
-/** The cohort of one site as its cohort.yaml describes it. */
-export function loadCohort(study: Study, cohortYaml: string, site: string): CohortLoad {
+/** The cohort of one site as its cohort.yaml describes it, without the cases that were removed. */
+export function loadCohort(
+  study: Study,
+  cohortYaml: string,
+  site: string,
+  isRemoved: (id: string) => boolean = () => false,
+): CohortLoad {
   const config = readCohortConfig(cohortYaml);
   const table = readTable(resolve(dirname(cohortYaml), config.table), config.separator);
-  return cohortOf(study, config, table, site, config.site ?? null);
+  return cohortOf(study, config, table, site, config.site ?? null, isRemoved);
 }
 
 /** Names of the table's columns as the study would call them: what feature patterns are matched against. */

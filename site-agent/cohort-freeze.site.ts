@@ -9,14 +9,15 @@ export interface FrozenCohort {
   readonly digest: string;
 }
 
+/** Keyed hash of one case: 32 hexadecimal digits. */
+export function caseHash(secret: Uint8Array, site: string, id: string): string {
+  const text = JSON.stringify(['concordat case v1', site, id]);
+  return createHmac('sha256', secret).update(text).digest('hex').slice(0, 32);
+}
+
 /** `secret`: 32 bytes that never leave the site, so that a hash cannot be tried out against guessed identifiers. */
 export function freezeCohort(cohort: Cohort, secret: Uint8Array): FrozenCohort {
-  const cases = cohort.ids.map((id, row) =>
-    createHmac('sha256', secret)
-      .update(JSON.stringify(['concordat case v1', cohort.sites[cohort.siteOf[row]!], id]))
-      .digest('hex')
-      .slice(0, 32),
-  );
+  const cases = cohort.ids.map((id, row) => caseHash(secret, cohort.sites[cohort.siteOf[row]!]!, id));
   const content = createHash('sha256');
   const { outcome } = cohort;
   content.update(

@@ -20,11 +20,14 @@ export interface CohortLoad {
 
 const PROBLEMS_MAX = 1000;
 
+/** Why a case is left out whose patient has withdrawn; it leaves the site counted among the other reasons. */
+export const REMOVED = 'withdrawn by the patient';
+
 /**
  * One site's table as the study's cohort. Every structural problem is found before anything is given up: missing columns,
  * duplicate ids, text in numbers, unknown levels, impossible outcomes. A case that is merely unusable (no outcome, no
  * value of a covariate that ComBat needs) is left out and counted by reason. With `siteColumn`, only the rows that it
- * names as the site's are taken.
+ * names as the site's are taken. `isRemoved` names cases whose patients have withdrawn.
  *
  * @throws ConcordatError COHORT_INVALID with file, row, column and reason of each problem; never a cell's content.
  */
@@ -34,8 +37,9 @@ export function cohortOf(
   table: Table,
   site: string,
   siteColumn: string | null = null,
+  isRemoved: (id: string) => boolean = () => false,
 ): CohortLoad {
-  return assemble(study, mapping, table, { holder: site, siteColumn, sites: [site] });
+  return assemble(study, mapping, table, { holder: site, siteColumn, sites: [site] }, isRemoved);
 }
 
 /**
@@ -86,7 +90,13 @@ interface Row {
   readonly id: string;
 }
 
-function assemble(study: Study, mapping: CohortMapping, table: Table, division: Division): CohortLoad {
+function assemble(
+  study: Study,
+  mapping: CohortMapping,
+  table: Table,
+  division: Division,
+  isRemoved: (id: string) => boolean = () => false,
+): CohortLoad {
   if (hasPatterns(study))
     throw new ConcordatError('STUDY_INVALID', `study "${study.name}" still has feature patterns`, {
       hint: 'A study is proposed with its features by name; `concordat study propose` replaces the patterns.',
@@ -98,7 +108,7 @@ function assemble(study: Study, mapping: CohortMapping, table: Table, division: 
   if (reader.problems.length > 0) throw invalid(table, reader.problems);
   assert(columns !== null, 'columns were read without a problem');
 
-  const reasons = rows.map((_, index) => unusable(study, columns, index));
+  const reasons = rows.map((row, index) => (isRemoved(row.id) ? REMOVED : unusable(study, columns, index)));
   leaveOutSmallSites(study, division, rows, reasons);
   const kept = rows.map((_, index) => index).filter((index) => reasons[index] === null);
   kept.sort((a, b) => compareRows(rows[a]!, rows[b]!));

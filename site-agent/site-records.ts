@@ -49,6 +49,8 @@ export interface KnownStudy {
   readonly document: Uint8Array;
   readonly proposedAtMs: number;
   readonly approval: Approval | null;
+  /** Sequence of the decision in the log, or null. */
+  readonly decidedAt: number | null;
   readonly withdrawal: Approval | null;
   readonly cohort: { readonly digest: string; readonly cases: readonly string[] } | null;
   readonly approvals: readonly Approval[] | null;
@@ -83,7 +85,7 @@ export class SiteLog {
     for (const { sequence, study, payload } of this.store.replay({ after: this.sequence })) {
       this.sequence = sequence;
       if (study === '') continue;
-      const next = withRecord(this.studies.get(study), study, decodeDocument(payload) as SiteRecord);
+      const next = withRecord(this.studies.get(study), study, sequence, decodeDocument(payload) as SiteRecord);
       if (next !== undefined) this.studies.set(study, next);
     }
     return [...this.studies.values()];
@@ -101,7 +103,12 @@ export function knownStudies(store: Pick<EventStore, 'replay'>): KnownStudy[] {
   return new SiteLog(store).all();
 }
 
-function withRecord(known: KnownStudy | undefined, studyHash: string, record: SiteRecord): KnownStudy | undefined {
+function withRecord(
+  known: KnownStudy | undefined,
+  studyHash: string,
+  sequence: number,
+  record: SiteRecord,
+): KnownStudy | undefined {
   if (record.type === 'proposed') {
     if (known !== undefined) return known;
     const { rosterVersion, rosterHash, document, atMs } = record;
@@ -112,6 +119,7 @@ function withRecord(known: KnownStudy | undefined, studyHash: string, record: Si
       document,
       proposedAtMs: atMs,
       approval: null,
+      decidedAt: null,
       withdrawal: null,
       cohort: null,
       approvals: null,
@@ -128,7 +136,7 @@ function withRecord(known: KnownStudy | undefined, studyHash: string, record: Si
   if (known === undefined) return undefined;
   switch (record.type) {
     case 'decided':
-      return { ...known, approval: record.approval, cohort: record.cohort };
+      return { ...known, approval: record.approval, cohort: record.cohort, decidedAt: sequence };
     case 'withdrew':
       return { ...known, withdrawal: record.withdrawal };
     case 'started':

@@ -23,7 +23,7 @@ const KINDS = [
     kind: 'site',
     marker: 'keys/site.json',
     keys: 'keys',
-    files: ['signing.key', 'tls.key', 'tls.next.key', 'tls.previous.key'],
+    files: ['signing.key', 'tls.key', 'tls.next.key', 'tls.previous.key', 'cases.key'],
   },
   { kind: 'coordinator', marker: 'tls/authority.key', keys: 'tls', files: ['authority.key', 'server.key'] },
   { kind: 'consortium', marker: 'consortium.key', keys: '.', files: ['consortium.key'] },

@@ -14,8 +14,10 @@ import type { KnownStudy } from '../../site-agent/site-records.js';
 import { type Output, output } from '../console.js';
 import { table } from '../format.js';
 import { type ObservationOptions, startObserver, withObservation } from '../observe/observe.js';
+import { registerSiteCohort } from './cohort.js';
 import { reportChecks, untilSignal } from './coordinator.js';
 import { registerSiteEgress } from './egress.js';
+import { findStudy, studiesOf, withStore } from './site-store.js';
 
 interface SiteOptions {
   readonly dir: string;
@@ -159,7 +161,7 @@ export function registerSite(program: Command): void {
       const { readSiteKeys } = await import('../../site-agent/keys.js');
       const { site: name, signingKey } = readSiteKeys(options.dir);
       const known = await withStore(options.dir, async (store) => {
-        const found = findStudy(store, study, await studiesOf(store));
+        const found = findStudy(study, await studiesOf(store));
         decide(store, found, {
           site: name,
           signingKey,
@@ -186,7 +188,7 @@ export function registerSite(program: Command): void {
       const { readSiteKeys } = await import('../../site-agent/keys.js');
       const { signingKey } = readSiteKeys(options.dir);
       const { known, totals } = await withStore(options.dir, async (store) => {
-        const known = findStudy(store, study, await studiesOf(store));
+        const known = findStudy(study, await studiesOf(store));
         withdraw(store, known, { signingKey, reason: options.reason, nowMs: Date.now() });
         const closed = known.participant.filter((record) => record.type === 'closed' && record.outcome === 'total');
         return { known, totals: closed.length };
@@ -202,6 +204,7 @@ export function registerSite(program: Command): void {
     });
 
   registerSiteEgress(site);
+  registerSiteCohort(site);
 }
 
 // Approval -----------------------------------------------------------------------------------------------------------
@@ -219,7 +222,7 @@ async function approve(
   const { trustedRoster } = await import('../../site-agent/roster-store.js');
   const { site, signingKey } = readSiteKeys(options.dir);
   await withStore(options.dir, async (store) => {
-    const known = findStudy(store, digits, await studiesOf(store));
+    const known = findStudy(digits, await studiesOf(store));
     if (options.dryRun !== true) requireUndecided(known);
     const study = readStudyDocument(known.document, known.studyHash);
     const place = { site, folder: options.dir, policy: sitePolicy(options.dir), nowMs: Date.now() };
@@ -262,31 +265,6 @@ async function confirmed(question: string): Promise<boolean> {
 }
 
 // Helpers ------------------------------------------------------------------------------------------------------------
-
-async function withStore<T>(folder: string, act: (store: SiteStore) => Promise<T>): Promise<T> {
-  const { readSiteKeys } = await import('../../site-agent/keys.js');
-  readSiteKeys(folder);
-  const { openSiteStore } = await import('../../site-agent/store.js');
-  const store = openSiteStore(folder);
-  try {
-    return await act(store);
-  } finally {
-    store.close();
-  }
-}
-
-async function studiesOf(store: SiteStore): Promise<KnownStudy[]> {
-  const { knownStudies } = await import('../../site-agent/site-records.js');
-  return knownStudies(store);
-}
-
-function findStudy(_store: SiteStore, digits: string, studies: readonly KnownStudy[]): KnownStudy {
-  const found = studies.filter((study) => study.studyHash.startsWith(digits.toLowerCase()));
-  if (found.length === 1) return found[0]!;
-  const why =
-    found.length === 0 ? `no study begins with "${digits}"` : `${found.length} studies begin with "${digits}"`;
-  throw new ConcordatError('STUDY_UNKNOWN', why);
-}
 
 interface StudyRow {
   readonly study: string;

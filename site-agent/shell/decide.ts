@@ -17,6 +17,7 @@ import { requireNotDominated } from '../dominance.site.js';
 import { overlapDecision, ownCohort } from '../guard.js';
 import { evaluateStudy, type Policy } from '../policy.js';
 import { encodeSiteRecord, type KnownStudy, knownStudies } from '../site-records.js';
+import { caseSecret, removedCases } from './removals.js';
 
 /** What a decision is made on: by a person through `site approve`, or by the policy in a demonstration. */
 export interface DecisionGrounds {
@@ -27,14 +28,6 @@ export interface DecisionGrounds {
   readonly reasons: readonly string[];
   /** Fewer usable cases than the study's minimum cohort: none of them enters any sum, and the site is named. */
   readonly sitsOut: boolean;
-}
-
-const CASE_SECRET = 'cases';
-
-/** The key behind the case hashes: made once, kept with the site's secrets, never sent. */
-function caseSecret(store: SiteStore): Uint8Array {
-  if (!store.secretNames('').includes(CASE_SECRET)) store.putSecret('', CASE_SECRET, new Secret(randomBytes(32)));
-  return store.getSecret('', CASE_SECRET).reveal();
 }
 
 /** Where the site keeps the box key of a study, apart from the slots that the rounds erase. */
@@ -50,9 +43,10 @@ export function decisionGrounds(
   leaves: Readonly<Record<string, readonly TensorSpec[]>>,
 ): DecisionGrounds {
   const study = readStudyDocument(known.document, known.studyHash);
-  const cohort = loadCohort(study, path.join(place.folder, 'cohort.yaml'), place.site);
+  const isRemoved = removedCases(store, place);
+  const cohort = loadCohort(study, path.join(place.folder, 'cohort.yaml'), place.site, isRemoved);
   requireNotDominated(cohort.cohort, place.policy.dominance);
-  const frozen = freezeCohort(cohort.cohort, caseSecret(store));
+  const frozen = freezeCohort(cohort.cohort, caseSecret(store, place.folder));
   const policy = evaluateStudy(place.policy, study, leaves, place.site);
   const reasons = policy.allowed ? [] : [...policy.reasons];
   const expired = expiry(study, place.nowMs);
@@ -151,8 +145,10 @@ export function frozenCohort(
   place: { readonly site: string; readonly folder: string },
 ): CohortLoad {
   const study = readStudyDocument(known.document, known.studyHash);
-  const load = loadCohort(study, path.join(place.folder, 'cohort.yaml'), place.site);
-  if (freezeCohort(load.cohort, caseSecret(store)).digest !== known.cohort?.digest)
+  // As it was at the decision: who has withdrawn since is still in it.
+  const isRemoved = removedCases(store, place, known.decidedAt ?? 0);
+  const load = loadCohort(study, path.join(place.folder, 'cohort.yaml'), place.site, isRemoved);
+  if (freezeCohort(load.cohort, caseSecret(store, place.folder)).digest !== known.cohort?.digest)
     throw new ConcordatError(
       'COHORT_CHANGED',
       'the cohort is no longer the one that this site approved the study with',
