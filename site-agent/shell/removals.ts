@@ -5,7 +5,6 @@ import { decodeDocument, encodeDocument } from '../../shared/document.js';
 import { ConcordatError } from '../../shared/errors.js';
 import { fromHex } from '../../shared/hex.js';
 import { privateText, readPrivateText, replacePrivate } from '../../shared/key-folder.js';
-import { Secret } from '../../shared/secret.js';
 import type { SiteStore } from '../../shared/stores.js';
 import { caseHash } from '../cohort-freeze.site.js';
 import { overlapDecision } from '../guard.js';

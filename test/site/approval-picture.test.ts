@@ -48,7 +48,7 @@ describe('what a hospital sees before it approves', () => {
     expect(words).toContain('clinical mvi (outcome), age (years)');
     expect(words).toMatch(/Rounds: \d+, up to 16 of mlp, as many of logistic as it takes to converge\./);
     expect(words).toContain('Masked: the coordinator reads totals over sites, not what alder sends');
-    expect(words).toContain('By design, as numbers of this site: describe (site), validate (');
+    expect(words).toMatch(/By design, as numbers of this site: describe \([^)]*site[^)]*\), .*validate \(/);
     expect(words).toContain('leave-one-site-out: all sites minus all but alder');
     expect(words).toContain('Declared in privacy.showAggregate: whoever approves agrees to that.');
     for (const member of roster.sites)
