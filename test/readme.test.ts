@@ -141,6 +141,28 @@ describe.each(documents)('%s', (document) => {
   });
 });
 
+describe('commands named in other documents', () => {
+  const named = new Map<string, Set<string>>();
+  for (const document of ['docs/operations.md', 'docs/security.md', 'docs/dpia-template.md'])
+    for (const [, command] of textOf(document).matchAll(/(?:^|`|sudo -u concordat )concordat ([a-z-]+ [^`#\n]*)/gm)) {
+      const words = command!.trim().split(/\s+/);
+      const flags = words.filter((word) => word.startsWith('--')).map((word) => word.replace(/[^a-z-].*$/, ''));
+      const found = named.get(nameOf(words)) ?? new Set();
+      for (const flag of flags) found.add(flag);
+      named.set(nameOf(words), found);
+    }
+
+  it.each([...named].map(([name, flags]) => ({ name, flags: [...flags] })))(
+    '$name exists, with $flags',
+    ({ name, flags }) => {
+      const { status, stdout } = concordat([...name.split(' '), '--help']);
+      expect(status).toBe(0);
+      expect(stdout).toContain(`Usage: concordat ${name}`);
+      for (const flag of flags) expect(stdout, flag).toContain(flag);
+    },
+  );
+});
+
 describe('docs/architecture.md', () => {
   it('draws the life of a study as the program has it', () => {
     const drawn = [...textOf('docs/architecture.md').matchAll(/^ {2}(\w+) --> (\w+)/gm)].map(([, a, b]) => `${a} ${b}`);
