@@ -27,6 +27,7 @@ const LABEL: Readonly<Record<string, string>> = {
   calibrationIntercept: 'Calibration intercept',
   calibrationSlope: 'Calibration slope',
   brier: 'Brier',
+  observedExpected: 'Observed / expected risk',
   sensitivity: 'Sensitivity',
   specificity: 'Specificity',
 };

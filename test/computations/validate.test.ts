@@ -11,11 +11,13 @@ import { calibrate, wilsonInterval } from '../../shared/metrics/index.js';
 import { seededRandom } from '../../shared/rng.js';
 import { delongBySquare } from '../twins/auc.js';
 import { concordanceBySquare } from '../twins/concordance.js';
+import { coxTwin } from '../twins/cox.js';
 import { bySite, fitsOf, frameOf, momentsOf, type Patient, simulateTable, viewsOf } from './fedavg-table.js';
 
 const halves = { declaration: validateDeclaration, site: validateSite, coordinator: validateCoordinator };
 const TRAINING = ['alder', 'birch', 'cedar', 'dogwood'];
 const EXTERNAL = ['elm', 'fir', 'gum'];
+const HAZARD = 0.35;
 const sizes = { alder: 70, birch: 55, cedar: 48, dogwood: 62, elm: 60, fir: 50, gum: 44 };
 
 /** Every fit gets its own coefficients, so that a score by the wrong fit cannot pass. */
@@ -25,7 +27,13 @@ function modelOf(fits: readonly Fit[]): ModelResult {
     const beta = Float64Array.from([0.3, 0.9, -0.1, 0.1, -0.1, 0.05], (value) => value + 0.2 * random.normal());
     return [fit.id, { type: 'linear', intercept: 0.2 + 0.1 * random.normal(), beta }];
   });
-  return { type: 'logistic', models: Object.fromEntries(models), summaries: {} };
+  // All that validation reads of a summary: the baseline of a survival model.
+  const summaries = Object.fromEntries(fits.map(({ id }) => [id, { baseline: { hazardAtHorizon: HAZARD } }]));
+  return {
+    type: 'logistic',
+    models: Object.fromEntries(models),
+    summaries: summaries as unknown as ModelResult['summaries'],
+  };
 }
 
 function setUp(patients: readonly Patient[], options: Partial<ValidateSpec> = {}, frameOptions: Partial<Frame> = {}) {
@@ -356,11 +364,12 @@ describe('other studies', () => {
     expect(result).toMatchObject({ folds: [], pooledFold: null });
   });
 
-  it('a survival endpoint: C-index in one round', () => {
+  it('a survival endpoint: C-index, and calibration of the frozen model in a few rounds more', () => {
     const patients = simulateTable(7, all);
     const { run, score } = setUp(patients, {}, { endpoint: { type: 'survival', unit: 'days', horizon: null } });
     const { result, rounds } = run(bySite(patients));
-    expect(rounds).toBe(1);
+    expect(rounds).toBeGreaterThan(2);
+    expect(rounds).toBeLessThan(10);
     const twinOf = (rows: Patient[]) =>
       concordanceBySquare(
         rows.map((patient) => ({
@@ -377,5 +386,87 @@ describe('other studies', () => {
     const pooled = external.pooled['cIndex'] as { value: number; low: number };
     expect(Math.abs(pooled.value - twinOf(rows).value)).toBeLessThan(1e-12);
     expect(Math.abs(pooled.low - (twinOf(rows).value - 1.959963984540054 * twinOf(rows).se))).toBeLessThan(1e-7);
+    expect(external.pooled).not.toHaveProperty('brier');
+
+    // Slope: the Cox model of the score alone, by its definition, every site with its own risk sets.
+    const slopeOf = (own: Patient[]) => {
+      const twinRows = own.map((patient) => ({
+        time: patient.time,
+        event: patient.event,
+        stratum: patient.site,
+        x: [score(patient, 'none:all')],
+      }));
+      let slope = 0;
+      for (let step = 0; step < 12; step++) {
+        const { gradient, information } = coxTwin(twinRows, [slope], 'efron');
+        slope += gradient[0]! / information[0]![0]!;
+      }
+      return { slope, se: 1 / Math.sqrt(coxTwin(twinRows, [slope], 'efron').information[0]![0]!) };
+    };
+    for (const [got, own] of [
+      [external.sites['elm']!['calibrationSlope'], slopeOf(elm)],
+      [external.pooled['calibrationSlope'], slopeOf(rows)],
+    ] as const) {
+      expect(Math.abs(numberOf(got) - own.slope)).toBeLessThan(1e-9);
+      expect(Math.abs((got as { low: number }).low - (own.slope - 1.959963984540054 * own.se))).toBeLessThan(1e-9);
+    }
+    // Folds judge the procedure: each has its own model, so their scores are not on one scale.
+    expect(foldNamed(result, 'leave-one-site-out').pooled['calibrationSlope']).toBeNull();
+    expect(numberOf(foldNamed(result, 'without-cedar').sites['cedar']!['calibrationSlope'])).not.toBeNaN();
+  });
+
+  it('with a horizon: Brier score and observed over expected risk, at each site and over the sites of one model', () => {
+    const horizon = 20;
+    const patients = simulateTable(7, all);
+    const endpoint = { type: 'survival', unit: 'days', horizon } as const;
+    const { run, score } = setUp(patients, {}, { endpoint });
+    const { result } = run(bySite(patients));
+    const external = foldNamed(result, 'external');
+    let [brier, observed, expected, total] = [0, 0, 0, 0];
+    for (const site of EXTERNAL) {
+      const own = patients.filter((patient) => patient.site === site && patient.calibration === 0);
+      // Kaplan-Meier by its definition: of events for the risk, of censorings (after events of the same time) for the weights.
+      const curve = (until: number, includes: boolean, kind: number) =>
+        [...new Set(own.map(({ time }) => time))]
+          .filter((time) => (includes ? time <= until : time < until))
+          .reduce((product, time) => {
+            const dead = own.filter((row) => row.time === time && row.event === 1).length;
+            const lost = own.filter((row) => row.time === time && row.event === 0).length;
+            const atRisk = own.filter((row) => row.time >= time).length;
+            return product * (kind === 1 ? 1 - dead / atRisk : 1 - lost / (atRisk - dead || 1));
+          }, 1);
+      const survives = (patient: Patient) => Math.exp(-HAZARD * Math.exp(score(patient, 'none:all')));
+      const errors = own.map((patient) => {
+        const s = survives(patient);
+        if (patient.time > horizon) return ((1 - s) * (1 - s)) / curve(horizon, true, 0);
+        return patient.event === 1 ? (s * s) / curve(patient.time, false, 0) : 0;
+      });
+      const sum = (values: number[]) => values.reduce((a, b) => a + b, 0);
+      const risk = sum(own.map((patient) => 1 - survives(patient)));
+      const died = own.length * (1 - curve(horizon, true, 1));
+      const got = external.sites[site]!;
+      expect(Math.abs(numberOf(got['brier']) - sum(errors) / own.length)).toBeLessThan(1e-12);
+      expect(Math.abs(numberOf(got['observedExpected']) - died / risk)).toBeLessThan(1e-12);
+      [brier, observed, expected, total] = [brier + sum(errors), observed + died, expected + risk, total + own.length];
+    }
+    expect(Math.abs(numberOf(external.pooled['brier']) - brier / total)).toBeLessThan(1e-12);
+    expect(Math.abs(numberOf(external.pooled['observedExpected']) - observed / expected)).toBeLessThan(1e-12);
+    for (const name of ['brier', 'observedExpected'])
+      expect(foldNamed(result, 'cross-validation').pooled[name]).toBeNull();
+    expect(result.notes.some(({ reason }) => reason.startsWith('absolute risk is pooled only over sites'))).toBe(true);
+  });
+
+  it('a horizon that nobody reaches leaves absolute risk undefined, with a note', () => {
+    const patients = simulateTable(7, all);
+    const endpoint = { type: 'survival', unit: 'days', horizon: 1e6 } as const;
+    const { result } = setUp(patients, {}, { endpoint }).run(bySite(patients));
+    const index = result.folds.findIndex(({ name }) => name === 'external');
+    const external = result.folds[index]!;
+    for (const metrics of [external.pooled, external.sites['elm']!]) {
+      expect(metrics['brier']).toBeNull();
+      expect(metrics['observedExpected']).toBeNull();
+    }
+    const path = `/validation/folds/${index}/pooled/observedExpected`;
+    expect(result.notes).toContainEqual({ path, reason: expect.stringContaining('nobody is followed') as string });
   });
 });

@@ -8,6 +8,7 @@ import {
   type CalibrationCoefficients,
   calibrationStep,
 } from '../../metrics/calibration.js';
+import { slopeStep } from '../../metrics/survival-calibration.js';
 import { youdenFromHistogram } from '../../metrics/threshold.js';
 import type { Total } from '../../tensors.js';
 import type { CoordinatorHalf, Done, Step } from '../computation.js';
@@ -53,7 +54,7 @@ export interface ValidateState {
 
 /**
  * Validation: count, then a histogram of out-of-fold predictions for the threshold, then one round of per-site metrics
- * and sums over sites, then a few Newton steps for pooled calibration. A survival endpoint needs the third only.
+ * and sums over sites, then a few Newton steps for pooled calibration. A survival endpoint needs the last two only.
  */
 export const validateCoordinator: CoordinatorHalf<ValidateSpec, ValidateBroadcast, ValidateState, ValidateResult> = {
   name: 'validate',
@@ -195,12 +196,23 @@ function advanceCalibration(
   if (entry.done !== undefined) return entry;
   const unit = units[entry.unit]!;
   const sums = total.values.get(tensorName('calibration', unit, groupNamed(spec, unit, entry.group)))!;
+  if (spec.frame.endpoint.type === 'survival') return advanceSlope(entry, sums);
   const next = calibrationStep(sums, entry.at);
   if (next === null || entry.steps + 1 >= CALIBRATION_STEPS_MAX) return { ...entry, done: null };
   const moved = { ...entry, at: next.next, steps: entry.steps + 1 };
   if (next.change >= CALIBRATION_TOLERANCE) return moved;
   const { slopeSe, interceptSe, inTheLargeSe } = next;
   return { ...moved, done: { ...next.next, slopeSe, interceptSe, inTheLargeSe } };
+}
+
+/** A survival model's scores have a slope only. */
+function advanceSlope(entry: PooledCalibration, sums: Float64Array): PooledCalibration {
+  const step = slopeStep(sums, entry.at.slope);
+  if (step === null || entry.steps + 1 >= CALIBRATION_STEPS_MAX) return { ...entry, done: null };
+  const at = { ...entry.at, slope: step.next };
+  if (step.change >= CALIBRATION_TOLERANCE) return { ...entry, at, steps: entry.steps + 1 };
+  const none = { interceptSe: Number.NaN, inTheLargeSe: Number.NaN };
+  return { ...entry, done: { ...at, ...none, slopeSe: step.se } };
 }
 
 function calibrateStep(

@@ -1,7 +1,7 @@
 import { type Cohort, rowsOfFit, type SiteView } from '../../cohort.site.js';
 import { assert } from '../../errors.js';
 import type { Fit } from '../../fits.js';
-import { CALIBRATION_SUMS, calibrationSums } from '../../metrics/calibration.js';
+import { calibrationSums } from '../../metrics/calibration.js';
 import { probabilityBin } from '../../metrics/threshold.js';
 import type { SiteHalf } from '../computation.js';
 import type { ModelResult, ValidateSpec } from '../frame.js';
@@ -12,10 +12,12 @@ import {
   type Group,
   groupNamed,
   groupsOf,
+  HORIZON_ENTRIES,
   histogramName,
   innerFitsOf,
   outersOf,
   PAIR_ENTRIES,
+  poolsHorizon,
   sendsSites,
   sendsSums,
   siteTensorName,
@@ -25,7 +27,13 @@ import {
   type ValidateBroadcast,
   validateDeclaration,
 } from './declaration.js';
-import { evaluateBinary, evaluateSurvival, type ScoredRows, type SiteEvaluation } from './site-metrics.site.js';
+import {
+  evaluateBinary,
+  evaluateSurvival,
+  type ScoredRows,
+  type SiteEvaluation,
+  slopeSums,
+} from './site-metrics.site.js';
 import { sumsHideSites, withheldAt } from './withheld.site.js';
 
 export const validateSite: SiteHalf<ValidateSpec, ValidateBroadcast> = {
@@ -119,16 +127,19 @@ function evaluate(
       const adds = sendsSums(spec, group) && sumsHideSites(spec, group, view);
       const sums = new Float64Array(sizes.get(tensorName('pairs', unit, group)) ?? 0);
       const brier = new Float64Array(1);
+      const horizon = new Float64Array(HORIZON_ENTRIES.length);
       for (const part of presentParts(group, view.cohort)) {
         const result = evaluatePart(spec, broadcast, unit, group, part, view);
         if (sendsSites(spec, group)) contribution.set(siteTensorName(unit, group, part.site), result.metrics);
         if (!adds || !result.summable) continue;
         addSums(sums, result, binary);
         brier[0]! += result.brier;
+        for (const [at, term] of (result.horizon ?? []).entries()) horizon[at]! += term;
       }
       if (!adds) continue;
       contribution.set(tensorName('pairs', unit, group), sums);
       if (binary) contribution.set(tensorName('brier', unit, group), brier);
+      if (poolsHorizon(spec, group)) contribution.set(tensorName('horizon', unit, group), horizon);
     }
   return contribution;
 }
@@ -226,20 +237,29 @@ function calibrationTerms(
   view: SiteView,
 ): Map<string, Float64Array> {
   const contribution = new Map<string, Float64Array>();
+  const sizes = new Map(validateDeclaration.leaves(spec, broadcast).map((leaf) => [leaf.name, leaf.shape[0]!]));
   for (const entry of broadcast.active) {
     const unit = broadcast.units[entry.unit]!;
     const group = groupNamed(spec, unit, entry.group);
-    const sums = new Float64Array(CALIBRATION_SUMS);
+    const name = tensorName('calibration', unit, group);
+    const sums = new Float64Array(sizes.get(name)!);
     const adding = sumsHideSites(spec, group, view) ? presentParts(group, view.cohort) : [];
     for (const part of adding) {
       const rows = scoredRows(spec, unit, group, part, view);
-      assert(rows.outcome.type === 'binary', 'calibration needs a binary endpoint');
+      const { minimumCount } = spec.frame;
       const withheld = withheldAt(spec, group, part.site, view);
-      if (!evaluateBinary(rows, rows.outcome.y, 0.5, spec.frame.minimumCount, withheld).summable) continue;
-      const terms = calibrationSums(rows.score, rows.outcome.y, entry.at);
+      let terms: Float64Array;
+      if (rows.outcome.type === 'binary') {
+        if (!evaluateBinary(rows, rows.outcome.y, 0.5, minimumCount, withheld).summable) continue;
+        terms = calibrationSums(rows.score, rows.outcome.y, entry.at);
+      } else {
+        const { time, event } = rows.outcome;
+        if (!evaluateSurvival(rows, time, event, minimumCount, withheld).summable) continue;
+        terms = slopeSums(rows, time, event, entry.at.slope);
+      }
       for (let k = 0; k < sums.length; k++) sums[k]! += terms[k]!;
     }
-    contribution.set(tensorName('calibration', unit, group), sums);
+    contribution.set(name, sums);
   }
   return contribution;
 }

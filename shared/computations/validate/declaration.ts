@@ -1,6 +1,7 @@
 import { assert } from '../../errors.js';
 import type { Arm, Fit } from '../../fits.js';
 import { CALIBRATION_SUMS, type CalibrationCoefficients } from '../../metrics/calibration.js';
+import { SLOPE_SUMS } from '../../metrics/survival-calibration.js';
 import { COUNT, STATISTIC, type TensorSpec } from '../../tensors.js';
 import type { Declaration } from '../computation.js';
 import type { Frame, ValidateSpec } from '../frame.js';
@@ -61,12 +62,23 @@ export const BINARY_METRICS = [
   'sensitivity',
   'specificity',
 ] as const;
-export const SURVIVAL_METRICS = ['n', 'events', 'cIndex', 'cIndexVariance'] as const;
+export const SURVIVAL_METRICS = [
+  'n',
+  'events',
+  'cIndex',
+  'cIndexVariance',
+  'calibrationSlope',
+  'calibrationSlopeSe',
+] as const;
+/** With a declared horizon absolute risk is defined, and these with it. */
+export const HORIZON_METRICS = ['brier', 'observedExpected'] as const;
+/** Sums over sites of n times the site's Brier score, observed and mean expected risk, and of n. */
+export const HORIZON_ENTRIES = ['brier', 'observed', 'expected', 'n'] as const;
 
-/** Rows of a site's metrics tensor in one study: with a declared horizon absolute risk is defined, and so is its Brier score. */
+/** Rows of a site's metrics tensor in one study. */
 export function siteMetricNames(frame: Frame): readonly string[] {
   if (frame.endpoint.type === 'binary') return BINARY_METRICS;
-  return frame.endpoint.horizon === null ? SURVIVAL_METRICS : [...SURVIVAL_METRICS, 'brier'];
+  return frame.endpoint.horizon === null ? SURVIVAL_METRICS : [...SURVIVAL_METRICS, ...HORIZON_METRICS];
 }
 
 /** Entries of the sums over sites. The first five are PairSums. */
@@ -179,7 +191,13 @@ export function sendsSums(spec: ValidateSpec, group: Group): boolean {
 
 /** Pooled calibration needs sites scored by one and the same frozen model. */
 export function poolsCalibration(spec: ValidateSpec, group: Group): boolean {
-  return spec.frame.endpoint.type === 'binary' && group.evaluates === 'model' && sendsSums(spec, group);
+  return group.evaluates === 'model' && sendsSums(spec, group);
+}
+
+/** Absolute risk is added up over sites that one frozen model scored. */
+export function poolsHorizon(spec: ValidateSpec, group: Group): boolean {
+  const { endpoint } = spec.frame;
+  return endpoint.type === 'survival' && endpoint.horizon !== null && poolsCalibration(spec, group);
 }
 
 export function thresholdKey(unit: Unit, outer: string): string {
@@ -190,7 +208,11 @@ export function countName(fit: Fit): string {
   return `count/${fit.outer}`;
 }
 
-export function tensorName(what: 'site' | 'pairs' | 'brier' | 'calibration', unit: Unit, group: Group): string {
+export function tensorName(
+  what: 'site' | 'pairs' | 'brier' | 'calibration' | 'horizon',
+  unit: Unit,
+  group: Group,
+): string {
   return `${what}/${unit.model}/${unit.arm}/${group.name}`;
 }
 
@@ -248,7 +270,7 @@ function groupLeaves(spec: ValidateSpec, unit: Unit, group: Group): TensorSpec[]
         shape: [siteMetricNames(spec.frame).length, 2],
         meaning: binary
           ? 'this site’s own n, events, AUC, calibration, Brier score, sensitivity and specificity of the model'
-          : 'this site’s own n, events, C-index and, with a horizon, Brier score of the model',
+          : 'this site’s own n, events, C-index, calibration slope and, with a horizon, Brier score and observed over expected risk of the model',
       });
   if (!sendsSums(spec, group)) return leaves;
   const shared = base(
@@ -274,6 +296,15 @@ function groupLeaves(spec: ValidateSpec, unit: Unit, group: Group): TensorSpec[]
       shape: [1],
       meaning: 'sum of squared differences between predicted probability and outcome',
     });
+  if (poolsHorizon(spec, group))
+    leaves.push({
+      ...shared,
+      ...STATISTIC,
+      name: tensorName('horizon', unit, group),
+      kind: `validate.horizon.${group.rows}`,
+      shape: [HORIZON_ENTRIES.length],
+      meaning: 'Brier score, observed and expected risk at the horizon, each times the number of patients',
+    });
   return leaves;
 }
 
@@ -284,7 +315,10 @@ function calibrationLeaf(frame: Frame, unit: Unit, group: Group): TensorSpec {
     ...STATISTIC,
     name: tensorName('calibration', unit, group),
     kind: `validate.calibration.${group.rows}`,
-    shape: [CALIBRATION_SUMS],
-    meaning: 'gradient and curvature of a two-parameter recalibration of the model’s scores',
+    shape: [frame.endpoint.type === 'binary' ? CALIBRATION_SUMS : SLOPE_SUMS],
+    meaning:
+      frame.endpoint.type === 'binary'
+        ? 'gradient and curvature of a two-parameter recalibration of the model’s scores'
+        : 'gradient and curvature of a Cox model, stratified by site, of the model’s scores alone',
   };
 }

@@ -8,7 +8,9 @@ export type Metric =
 
 /**
  * Binary: n, events, auc, calibrationIntercept (in the large: slope held at 1), calibrationSlope, brier, sensitivity,
- * specificity. Survival: n, events, cIndex.
+ * specificity. Survival: n, events, cIndex, calibrationSlope; with a horizon brier and observedExpected (risk by the horizon: 1 -
+ * Kaplan-Meier over mean predicted). Pooled, a Brier score is the mean of the sites' own, and observed and expected are means of the
+ * sites' too, weighted by patients: censoring is estimated within each site.
  */
 export type Metrics = Readonly<Record<string, Metric>>;
 

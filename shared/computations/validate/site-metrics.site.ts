@@ -3,9 +3,11 @@ import { brierSum, calibrate } from '../../metrics/calibration.js';
 import { concordancePairSums } from '../../metrics/concordance.js';
 import { addPairSums, concordanceOf, NO_PAIRS, type PairSums } from '../../metrics/pairs.js';
 import { survivalBrier } from '../../metrics/survival-brier.js';
+import { calibrationSlope, horizonRisk, SLOPE_SUMS } from '../../metrics/survival-calibration.js';
 import { type Confusion, confusionAt } from '../../metrics/threshold.js';
+import { partialLikelihood, riskOrder } from '../cox/partial-likelihood.site.js';
 import { probabilitiesOf } from '../score.site.js';
-import { BINARY_METRICS, CLASS_MINIMUM, FLAG, SURVIVAL_METRICS } from './declaration.js';
+import { BINARY_METRICS, CLASS_MINIMUM, FLAG, HORIZON_METRICS, SURVIVAL_METRICS } from './declaration.js';
 
 /** Scored patients of one site. Pairs are formed within `stratum` only: inner folds, and strata of a Cox model. */
 export interface ScoredRows {
@@ -28,6 +30,8 @@ export interface SiteEvaluation {
   readonly events: number;
   readonly confusion: Confusion;
   readonly brier: number;
+  /** HORIZON_ENTRIES; null where absolute risk is not defined. */
+  readonly horizon: readonly number[] | null;
 }
 
 /** What leaves as the flag `suppressed` whatever its size: all that depends on the outcome, and n itself. */
@@ -101,7 +105,7 @@ export function evaluateBinary(
   tensor.set('sensitivity', confusion.tp / events, rateFlag(events));
   tensor.set('specificity', confusion.tn / nonEvents, rateFlag(nonEvents));
   const summable = n > 0 && countFlag === FLAG.ok;
-  return { metrics: tensor.values, summable, pairs: sums, n, events, confusion, brier };
+  return { metrics: tensor.values, summable, pairs: sums, n, events, confusion, brier, horizon: null };
 }
 
 /** A site's metrics of a survival endpoint: Harrell's C within strata. */
@@ -115,7 +119,7 @@ export function evaluateSurvival(
 ): SiteEvaluation {
   const n = event.length;
   const events = event.reduce((sum, value) => sum + value, 0);
-  const tensor = new MetricsTensor(absolute === null ? SURVIVAL_METRICS : [...SURVIVAL_METRICS, 'brier']);
+  const tensor = new MetricsTensor(absolute === null ? SURVIVAL_METRICS : [...SURVIVAL_METRICS, ...HORIZON_METRICS]);
   const small = (count: number) => count > 0 && count < minimumCount;
   const countFlag =
     keepsBack(withheld, n) || small(n) || small(events) || small(n - events) ? FLAG.suppressed : FLAG.ok;
@@ -130,12 +134,22 @@ export function evaluateSurvival(
   const { flag, sums, value, variance } = discrimination(rows, events, CLASS_MINIMUM, suppressed, pairs);
   tensor.set('cIndex', value, flag);
   tensor.set('cIndexVariance', variance, flag);
+  const isScored = flag === FLAG.ok || flag === FLAG.perfect;
+  const slope = isScored ? calibrationSlope((at) => slopeSums(rows, time, event, at)) : null;
+  const slopeFlag = slope !== null ? FLAG.ok : isScored ? FLAG.noCalibration : flag;
+  tensor.set('calibrationSlope', slope?.slope ?? 0, slopeFlag);
+  tensor.set('calibrationSlopeSe', slope?.se ?? 0, slopeFlag);
+  let sumsAtHorizon: readonly number[] | null = null;
   if (absolute !== null) {
     const { horizon, cumulativeHazard } = absolute;
     const survival = rows.score.map((score) => Math.exp(-(cumulativeHazard ?? 0) * Math.exp(score)));
     const brier = cumulativeHazard === null ? null : survivalBrier(time, event, survival, horizon);
-    if (countFlag !== FLAG.ok) tensor.set('brier', 0, countFlag);
-    else tensor.set('brier', brier ?? 0, brier === null ? FLAG.noBaseline : FLAG.ok);
+    const risk = cumulativeHazard === null ? null : horizonRisk(time, event, survival, horizon);
+    const isDefined = brier !== null && risk !== null && risk.expected > 0;
+    const horizonFlag = countFlag !== FLAG.ok ? countFlag : isDefined ? FLAG.ok : FLAG.noBaseline;
+    tensor.set('brier', brier ?? 0, horizonFlag);
+    tensor.set('observedExpected', isDefined ? risk.observed / risk.expected : 0, horizonFlag);
+    if (isDefined) sumsAtHorizon = [n * brier, n * risk.observed, n * risk.expected, n];
   }
   const none = { tp: 0, fp: 0, tn: 0, fn: 0 };
   return {
@@ -146,7 +160,23 @@ export function evaluateSurvival(
     events,
     confusion: none,
     brier: 0,
+    horizon: sumsAtHorizon,
   };
+}
+
+/** SLOPE_SUMS of one site's patients at a slope: Efron's ties, risk sets within `stratum`. */
+export function slopeSums(
+  { score, stratum }: Pick<ScoredRows, 'score' | 'stratum'>,
+  time: Float64Array,
+  event: Uint8Array,
+  slope: number,
+): Float64Array {
+  const order = riskOrder(new Uint8Array(score.length).fill(1), stratum, time);
+  const eta = score.map((value) => slope * value);
+  const { gradient, information } = partialLikelihood(order, event, score, 1, eta, Int32Array.of(0), true);
+  const sums = new Float64Array(SLOPE_SUMS);
+  sums.set([gradient[0]!, information[0]!]);
+  return sums;
 }
 
 function discrimination(

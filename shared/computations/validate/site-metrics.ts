@@ -1,6 +1,6 @@
 import { type Estimate, waldInterval, wilsonInterval } from '../../metrics/intervals.js';
 import type { Frame } from '../frame.js';
-import { CLASS_MINIMUM, FLAG, siteMetricNames } from './declaration.js';
+import { CLASS_MINIMUM, FLAG, HORIZON_METRICS, siteMetricNames } from './declaration.js';
 import type { Metric, Metrics } from './result.js';
 
 export const REASON: Readonly<Record<number, string>> = {
@@ -43,7 +43,8 @@ export function siteMetrics(frame: Frame, tensor: Float64Array | undefined, path
   set('events', (value) => ({ value }));
   if (frame.endpoint.type === 'survival') {
     set('cIndex', (value) => waldInterval(value, Math.sqrt(read('cIndexVariance').value), 0, 1));
-    if (frame.endpoint.horizon !== null) set('brier', (value) => ({ value }));
+    set('calibrationSlope', (value) => waldInterval(value, read('calibrationSlopeSe').value));
+    if (frame.endpoint.horizon !== null) for (const name of HORIZON_METRICS) set(name, (value) => ({ value }));
     return metrics;
   }
   set('auc', (value) => waldInterval(value, Math.sqrt(read('aucVariance').value), 0, 1));

@@ -7,8 +7,11 @@ import {
   FLAG,
   type Group,
   groupsOf,
+  HORIZON_ENTRIES,
+  HORIZON_METRICS,
   PAIR_ENTRIES,
   poolsCalibration,
+  poolsHorizon,
   sendsSites,
   sendsSums,
   siteTensorName,
@@ -80,7 +83,7 @@ function pooledMetrics(
   if (group.parts.length === 1 && sendsSites(spec, group)) return sites[group.parts[0]!.site]!;
   const names = binary
     ? ['n', 'events', 'auc', 'calibrationIntercept', 'calibrationSlope', 'brier', 'sensitivity', 'specificity']
-    : ['n', 'events', 'cIndex'];
+    : ['n', 'events', 'cIndex', 'calibrationSlope', ...(hasHorizon(spec) ? HORIZON_METRICS : [])];
   const undefinedAll = (reason: string): Metrics => {
     notes.push({ path, reason });
     return Object.fromEntries(names.map((name) => [name, null]));
@@ -112,11 +115,10 @@ function pooledMetrics(
   const concordance = concordanceOf(pairs);
   if (concordance === null) notes.push({ path: `${path}/${discrimination}`, reason: 'not estimable at any site' });
   metrics[discrimination] = concordance === null ? null : waldInterval(concordance.value, concordance.se, 0, 1);
-  if (!binary) return metrics;
-
   const calibration = collected.calibrations.get(tensorName('calibration', unit, group)) ?? null;
-  metrics['calibrationIntercept'] =
-    calibration === null ? null : waldInterval(calibration.inTheLarge, calibration.inTheLargeSe);
+  if (binary)
+    metrics['calibrationIntercept'] =
+      calibration === null ? null : waldInterval(calibration.inTheLarge, calibration.inTheLargeSe);
   metrics['calibrationSlope'] = calibration === null ? null : waldInterval(calibration.slope, calibration.slopeSe);
   if (calibration === null)
     notes.push({
@@ -125,6 +127,8 @@ function pooledMetrics(
         ? REASON[FLAG.noCalibration]!
         : 'calibration is pooled only over sites scored by one frozen model; see the sites',
     });
+  if (!binary)
+    return { ...metrics, ...(hasHorizon(spec) ? horizonMetrics(spec, unit, group, collected, path, notes) : {}) };
   metrics['brier'] = { value: collected.values.get(tensorName('brier', unit, group))![0]! / n };
   const [tp, fp, tn, fn] = CONFUSION_ENTRIES.map((_, at) => sums[PAIR_ENTRIES.length + at]!) as [
     number,
@@ -137,6 +141,30 @@ function pooledMetrics(
   for (const name of ['sensitivity', 'specificity'])
     if (metrics[name] === null) notes.push({ path: `${path}/${name}`, reason: REASON[FLAG.empty]! });
   return metrics;
+}
+
+function hasHorizon(spec: ValidateSpec): boolean {
+  return spec.frame.endpoint.type === 'survival' && spec.frame.endpoint.horizon !== null;
+}
+
+/** Absolute risk over sites scored by one frozen model, where at least one follows somebody to the horizon. */
+function horizonMetrics(
+  spec: ValidateSpec,
+  unit: Unit,
+  group: Group,
+  collected: Collected,
+  path: string,
+  notes: Note[],
+): Metrics {
+  const sums = collected.values.get(tensorName('horizon', unit, group));
+  const [brier, observed, expected, n] = sums ?? new Float64Array(HORIZON_ENTRIES.length);
+  if (n! > 0 && expected! > 0)
+    return { brier: { value: brier! / n! }, observedExpected: { value: observed! / expected! } };
+  const reason = poolsHorizon(spec, group)
+    ? REASON[FLAG.noBaseline]!
+    : 'absolute risk is pooled only over sites scored by one frozen model; see the sites';
+  for (const name of HORIZON_METRICS) notes.push({ path: `${path}/${name}`, reason });
+  return Object.fromEntries(HORIZON_METRICS.map((name) => [name, null]));
 }
 
 /** What a reader looks for first: the study's own model and harmonization at sites it never trained on. */
