@@ -94,6 +94,12 @@ export const STUDY_ERRORS = {
     exit: 2,
     hint: 'Mend the table or cohort.yaml at the places listed (rows count the header as row 1); docs/study.md describes both.',
   },
+  COHORT_LEVEL_FEW_SITES: {
+    fault: 'site',
+    grpc: 'FAILED_PRECONDITION',
+    exit: 3,
+    hint: 'Sums over a level that few sites have are sums of those sites alone. Merge levels, leave the column out, or list all training sites under privacy.showAggregate.',
+  },
   COHORT_TOO_FEW_FEATURES: {
     fault: 'user',
     grpc: 'FAILED_PRECONDITION',

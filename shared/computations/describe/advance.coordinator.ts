@@ -101,6 +101,11 @@ function afterCounts(spec: DescribeSpec, total: Total): Advance {
       'STUDY_NO_TRAINING_PATIENTS',
       `no training site has ${frame.minimumCohort} usable cases, so there is nobody to train a model on`,
     );
+  requireLevelsAtEnoughSites(
+    spec,
+    taking.filter((site) => site.role === 'training').length,
+    totalOf(total, 'levelSites'),
+  );
   const marked = taking.map(({ name, n }): MarkedSite => {
     const counts = totalOf(total, `site/${name}`);
     const marks = { whole: markAt(counts, SITE_COUNTS.whole), parts: markAt(counts, SITE_COUNTS.parts) };
@@ -124,6 +129,25 @@ function afterCounts(spec: DescribeSpec, total: Total): Advance {
   };
   const { exponents, sites, shown, pooledEvents } = state;
   return { kind: 'step', state, broadcast: { phase: 'sums', exponents, sites, hidden, shown, pooledEvents } };
+}
+
+/**
+ * A level that fewer than minSites training sites have makes its row of every later Gram matrix a sum over those sites
+ * alone, whatever the contributors of the whole tensor are. So the study ends before one is made, unless every training
+ * site agreed that totals may isolate it. Throws COHORT_LEVEL_FEW_SITES.
+ */
+function requireLevelsAtEnoughSites(spec: DescribeSpec, trainingSites: number, marks: Float64Array): void {
+  const { frame, showAggregate } = spec;
+  if (frame.training.every((site) => showAggregate.includes(site))) return;
+  // Where fewer sites train at all, everything isolates them, and that is judged tensor by tensor.
+  const needed = Math.min(frame.minSites, trainingSites);
+  const names = categoricalColumns(frame).flatMap(({ name, levels }) => levels.map((level) => `${name} = ${level}`));
+  const few = names.filter((_, at) => marks[at]! > 0 && marks[at]! < needed);
+  if (few.length > 0)
+    throw new ConcordatError(
+      'COHORT_LEVEL_FEW_SITES',
+      `fewer than ${needed} sites have patients with ${few.join(', ')}`,
+    );
 }
 
 /** All hidden sites, so that the study's events are known in total; nobody where that would show a smaller group's. */

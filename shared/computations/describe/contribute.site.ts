@@ -41,6 +41,7 @@ export const describeSite: SiteHalf<DescribeSpec, DescribeBroadcast> = {
       contribution.set('exponents', exponents(cohort, frame, taking));
       contribution.set('observed', observed(cohort, frame, taking));
       contribution.set('levels', levels(cohort, frame, taking));
+      contribution.set('levelSites', levelSites(cohort, frame));
       return contribution;
     }
     refuseToBeLeftOut(frame, broadcast.sites, cohort);
@@ -156,6 +157,17 @@ function exponents(cohort: Cohort, frame: Frame, taking: readonly number[]): Flo
 function observed(cohort: Cohort, frame: Frame, taking: readonly number[]): Float64Array {
   const counts = numericColumns(frame).map((column) => valuesOf(cohort, column, taking).length);
   return Float64Array.of(taking.length, ...counts);
+}
+
+/** One mark for each level that a training site has, for every such site of this holder. */
+function levelSites(cohort: Cohort, frame: Frame): Float64Array {
+  const marks = new Float64Array(categoricalColumns(frame).reduce((sum, column) => sum + column.levels.length, 0));
+  for (const [site, name] of cohort.sites.entries()) {
+    const rows = rowsAt(cohort, site);
+    if (!frame.training.includes(name) || rows.length < frame.minimumCohort) continue;
+    for (const [at, count] of levels(cohort, frame, rows).entries()) if (count > 0) marks[at]! += 1;
+  }
+  return marks;
 }
 
 function levels(cohort: Cohort, frame: Frame, taking: readonly number[]): Float64Array {

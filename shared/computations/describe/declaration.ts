@@ -209,6 +209,14 @@ export const describeDeclaration: Declaration<DescribeSpec, DescribeBroadcast> =
           shape: [levels],
           meaning: 'number of patients with each level of a categorical column',
         },
+        {
+          ...common(frame, [...frame.training].sort()),
+          ...COUNT,
+          name: 'levelSites',
+          kind: 'describe.levelSites',
+          shape: [levels],
+          meaning: 'number of training sites that have each level of a categorical column, one mark a site',
+        },
       ];
     }
     if (broadcast.phase === 'histograms')
