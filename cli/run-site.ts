@@ -9,6 +9,7 @@ import { forgetPreviousTls, nextTlsCredentials, readEnrolled } from '../site-age
 import { DEFAULT_POLICY, type Policy, parsePolicy } from '../site-agent/policy.js';
 import { leavesByComputation } from '../site-agent/preview.js';
 import { connectToCoordinator, openRegistry } from '../site-agent/rpc.js';
+import { computeInThread } from '../site-agent/shell/computer.js';
 import { openSiteStore } from '../site-agent/store.js';
 import { lockFolder } from './lock.js';
 import { PROGRAM_VERSION } from './version.js';
@@ -57,6 +58,7 @@ export async function runSite(
       download: async (hash) => dialled().download(hash),
     },
     leavesOfStudy: (study) => leavesByComputation(planStudy(study)),
+    computer: computeInThread,
     restored: options.restored,
     progress: options.progress,
     nowMs: () => Date.now(),

@@ -226,6 +226,12 @@ export const STUDY_ERRORS = {
     exit: 3,
     hint: 'A decision is signed and final. See `concordat site studies`; to stop a running study ask the consortium to abort it.',
   },
+  SITE_COMPUTATION_LOST: {
+    fault: 'site',
+    grpc: 'INTERNAL',
+    exit: 5,
+    hint: 'The thread that computes ended three times, most often for want of memory. Give the machine more, or leave other work off it; it is tried again at the next message.',
+  },
   SITE_COUNTERSIGNATURE_INVALID: {
     fault: 'coordinator',
     grpc: 'PERMISSION_DENIED',

@@ -37,6 +37,9 @@ function importsOf(file: string): Import[] {
   }
   for (const match of text.matchAll(/import\(\s*['"]([^'"]+)['"]\s*\)/g))
     found.push({ target: resolve(file, match[1]!), typeOnly: false, dynamic: true });
+  // A thread is started by the URL of its file: what it loads, its starter has loaded.
+  for (const match of text.matchAll(/new URL\(\s*['"](\.[^'"]+\.js)['"]/g))
+    found.push({ target: resolve(file, match[1]!), typeOnly: false, dynamic: true });
   return found;
 }
 

@@ -8,6 +8,8 @@ import type { SiteLink } from '../../shared/transport.js';
 import type { FromSite } from '../../shared/wire/types.js';
 import type { Policy } from '../policy.js';
 import { encodeSiteRecord, type KnownStudy, SiteLog, type SiteRecord } from '../site-records.js';
+import type { SiteWorkSetup } from '../site-work.site.js';
+import type { SiteComputer } from './computer.js';
 
 export interface AgentConfig {
   readonly site: string;
@@ -22,6 +24,8 @@ export interface AgentConfig {
   readonly link: Pick<SiteLink, 'connected' | 'send' | 'upload' | 'download'>;
   /** Every tensor that a study can make a site send, for policy checks. */
   readonly leavesOfStudy: (study: Study) => Readonly<Record<string, readonly TensorSpec[]>>;
+  /** Where computations run; without it in the agent's own thread, which then hears nothing while one runs. */
+  readonly computer?: (setup: SiteWorkSetup) => SiteComputer;
   readonly restored: boolean;
   readonly progress: (event: AgentProgress) => void;
   readonly nowMs: () => number;

@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
 import { ConcordatError, type ErrorCode } from '../../shared/errors.js';
-import { unpackWords } from '../../shared/fixed-point.js';
 import type { SiteMessage } from '../../shared/messages.js';
-import { maskedInput } from '../../shared/secagg/masked-input.site.js';
 import { releaseShares } from '../../shared/secagg/unmask.site.js';
 import type { Secret } from '../../shared/secret.js';
 import type { TensorSpec } from '../../shared/tensors.js';
@@ -41,6 +39,8 @@ export interface ParticipantPorts {
   leaves(broadcastHash: string): Promise<readonly TensorSpec[]>;
   /** Computes behind the release gate; the packed words, or the code of the refusal; `later` where the network is at fault. */
   contribute(task: ContributeTask): Promise<{ readonly words: Uint8Array } | { readonly refused: ErrorCode } | 'later'>;
+  /** The masked input of the job; `words` and `secret` stay as they are. */
+  mask(job: MaskJob, leaves: readonly TensorSpec[], words: Uint8Array, secret: Secret | null): Promise<Uint8Array>;
   /** The masked input of a round is about to leave: writes the egress ledger. */
   recordEgress(task: ContributeTask, blobHash: string, byteLength: number): void;
   report(report: ParticipantReport): void;
@@ -188,14 +188,15 @@ export class ParticipantDriver {
     let bytes: Uint8Array;
     try {
       const leaves = await ports.leaves(broadcastHash);
-      const words = unpackWords(leaves, await this.contributionOf(job));
+      const words = await this.contributionOf(job);
       // Closed while something was fetched: the secrets are gone.
       if (this.dead) return;
       const secret = job.secretName === null ? null : ports.getSecret(job.secretName);
-      bytes = maskedInput(job, leaves, words, secret);
+      bytes = await ports.mask(job, leaves, words, secret);
+      if (this.dead) return;
     } catch (error) {
       if (!(error instanceof ConcordatError)) throw error;
-      if (isTransient(error)) this.postponed = effect;
+      if (isTransient(error) || error.code === 'SITE_COMPUTATION_LOST') this.postponed = effect;
       // A peer's key that nobody can agree with, or a table that changed: this site says so and lives on.
       else if (error.code === 'SECAGG_PRE_KEY_INVALID' || error.code === 'COHORT_CHANGED')
         this.queue.push({ type: 'contributionRefused', broadcastHash, declarationHash, code: error.code });

@@ -1,10 +1,9 @@
-import { type LocalHarmonization, localHarmonization } from '../../harmonization/harmonized.site.js';
+import type { LocalHarmonization } from '../../harmonization/harmonized.site.js';
 import type { Cohort } from '../../shared/cohort.site.js';
 import { contributingSites } from '../../shared/computations/describe/declaration.js';
 import { invalid } from '../../shared/computations/received.js';
 import { decodeDocument } from '../../shared/document.js';
 import { ConcordatError, type ErrorCode } from '../../shared/errors.js';
-import { encodeContribution, packWords } from '../../shared/fixed-point.js';
 import {
   type GuardRules,
   type GuardState,
@@ -21,10 +20,13 @@ import type { Study } from '../../shared/study.js';
 import type { Contribution, TensorSpec } from '../../shared/tensors.js';
 import { isTransient } from '../../shared/wire/status.js';
 import { SITE_COMPUTATIONS } from '../computations.js';
-import type { ParticipantRecord, ParticipantReport, SurvivorSet } from '../participant-types.js';
+import type { ReleaseContext } from '../egress.js';
+import type { MaskJob, ParticipantRecord, ParticipantReport, SurvivorSet } from '../participant-types.js';
 import { previewLeaves } from '../preview.js';
 import { isInOrder, type JoinedRounds } from '../round-order.js';
-import { checkResultOf, contributionOf, harmonizationInput, leavesOf, siteView } from '../site-run.site.js';
+import { checkResultOf, leavesOf } from '../site-run.site.js';
+import type { SiteWorkSetup } from '../site-work.site.js';
+import type { HashedResults, SiteComputer } from './computer.js';
 import { expiry, guardScheme } from './decide.js';
 import { type ContributeTask, ParticipantDriver } from './participant-driver.js';
 
@@ -48,8 +50,12 @@ export interface SiteStudyPorts {
   fetchBlob(hash: string): Promise<Uint8Array>;
   uploadBlob(hash: string): Promise<void>;
   send(message: SiteMessage): void;
-  /** Throws a POLICY_* error where something may not leave. Nothing has left yet. */
-  checkRelease(leaves: readonly TensorSpec[], contribution: Contribution): void;
+  /** Throws where the site has withdrawn from the study: nothing more of it may leave. */
+  requireStaying(): void;
+  /** What the release gate judges by. */
+  readonly release: ReleaseContext;
+  /** Where this study's computations run. */
+  computer(setup: SiteWorkSetup): SiteComputer;
   /** Writes the egress ledger; durable before the first byte leaves. */
   recordEgress(entry: {
     readonly computation: string;
@@ -91,7 +97,6 @@ interface LoadedRound {
 /** One running study at a site: joins the participant reducer, the computations and the release gate. */
 export class SiteStudy {
   private readonly plan: Plan;
-  private readonly memo = new Map<string, unknown>();
   private readonly documents = new Map<string, LoadedRound>();
   private readonly results = new Map<string, { readonly hash: string; readonly value: unknown }>();
   /** Broadcasts that this site will not answer, and why. */
@@ -101,6 +106,8 @@ export class SiteStudy {
   private readonly shownAsTotals: ReadonlySet<string>;
   private pendingGuard: GuardState | null = null;
   private driver: ParticipantDriver | null = null;
+  private readonly computer: SiteComputer;
+  private stopped = false;
   private connected = false;
   /** Code of a problem that was reported and will be told to the coordinator as a refusal next. */
   private explained: ErrorCode | null = null;
@@ -121,6 +128,9 @@ export class SiteStudy {
     const shown = previewLeaves(this.plan).flatMap(({ rounds }) => rounds.flat());
     const bySite = new Set(shown.flatMap((leaf) => (leaf.visibility === 'site' ? [leaf.kind] : [])));
     this.shownAsTotals = new Set(shown.flatMap((leaf) => (bySite.has(leaf.kind) ? [] : [leaf.kind])));
+    const { site, study, cohort, terms } = config;
+    const { release } = ports;
+    this.computer = ports.computer({ site, study, cohort, release, siteCount: terms.roster.sites.length });
   }
 
   /** Takes up what the records say. The broadcast of an open attempt is read first: its declaration is needed at once. */
@@ -138,6 +148,7 @@ export class SiteStudy {
         upload: (hash) => this.ports.uploadBlob(hash),
         leaves: async (hash) => (await this.load(hash)).leaves,
         contribute: (task) => this.contribute(task),
+        mask: (job, leaves, words, secret) => this.mask(job, leaves, words, secret),
         recordEgress: (task, sha256, bytes) => this.recordEgress(task, sha256, bytes),
         report: (report) => this.report(report),
       },
@@ -170,7 +181,9 @@ export class SiteStudy {
 
   /** The study has ended: nothing more is computed or sent. */
   stop(): void {
+    this.stopped = true;
     this.driver?.stop();
+    this.computer.close();
   }
 
   /**
@@ -225,13 +238,7 @@ export class SiteStudy {
     const joined = this.ports.readRecords().records.findLast((record) => record.type === 'joined');
     if (joined === undefined) return null;
     const { document } = await this.load(joined.broadcastHash);
-    const { study, cohort, site } = this.config;
-    const fit = this.plan.fits.find(({ id }) => id === `${study.harmonization.method}:all`)!;
-    return localHarmonization(
-      harmonizationInput(study, this.plan, cohort, await this.upstream(document), this.memo),
-      fit,
-      site,
-    );
+    return this.computer.localHarmonization(await this.upstream(document));
   }
 
   // Rounds -----------------------------------------------------------------------------------------------------------
@@ -247,7 +254,8 @@ export class SiteStudy {
           'POLICY_VISIBILITY_REFUSED',
           `"${kind}" was approved as a sum over sites and is now asked over ${contributors.length}`,
         );
-    const loaded = { document, leaves, results: await this.upstream(document) };
+    const results = new Map([...(await this.upstream(document))].map(([name, { value }]) => [name, value]));
+    const loaded = { document, leaves, results };
     // Only the newest two are ever asked for again.
     for (const old of [...this.documents.keys()].slice(0, -1)) this.documents.delete(old);
     this.documents.set(broadcastHash, loaded);
@@ -266,22 +274,40 @@ export class SiteStudy {
           'POLICY_DECLARATION_MISMATCH',
           `round ${task.round} was announced with another declaration than this agent's own computation "${document.instance}" makes`,
         );
-      const view = siteView(this.config.study, this.plan, this.config.cohort, await this.upstream(document), this.memo);
-      const contribution = contributionOf(this.plan, SITE_COMPUTATIONS, document, view);
-      this.ports.checkRelease(leaves, contribution);
-      const words = packWords(encodeContribution(leaves, contribution, this.config.terms.roster.sites.length));
-      this.keepOwnValues(document, leaves, contribution);
+      this.ports.requireStaying();
+      const { words, own } = await this.computer.contribute(document, await this.upstream(document));
+      if (this.stopped) return 'later';
+      // The withdrawal may have come while it was computed.
+      this.ports.requireStaying();
+      if (own.size > 0) this.ports.keepOwnValues(document.instance, document.iteration, own);
       return { words };
     } catch (error) {
+      if (this.stopped) return 'later';
       // A line that broke is no refusal: that would end the study for everybody.
       if (error instanceof ConcordatError && isTransient(error)) return 'later';
       const code = error instanceof ConcordatError ? error.code : 'INTERNAL_BUG';
       this.problem(code, error instanceof Error ? error.message : String(error));
-      return { refused: code };
+      // Nor is a thread that ran out of memory: the next message tries again.
+      return code === 'SITE_COMPUTATION_LOST' ? 'later' : { refused: code };
     }
   }
 
-  private async upstream(document: RoundDocument): Promise<ReadonlyMap<string, unknown>> {
+  private async mask(
+    job: MaskJob,
+    leaves: readonly TensorSpec[],
+    words: Uint8Array,
+    secret: Secret | null,
+  ): Promise<Uint8Array> {
+    try {
+      return await this.computer.mask(job, leaves, words, secret);
+    } catch (error) {
+      if (error instanceof ConcordatError && error.code === 'SITE_COMPUTATION_LOST' && !this.stopped)
+        this.ports.report({ kind: 'problem', code: error.code, message: error.message });
+      throw error;
+    }
+  }
+
+  private async upstream(document: RoundDocument): Promise<HashedResults> {
     const instances = this.plan.computations.map((planned) => planned.instance);
     const before = instances.slice(0, instances.indexOf(document.instance));
     if (Object.keys(document.upstream).sort().join('\n') !== [...before].sort().join('\n'))
@@ -295,19 +321,7 @@ export class SiteStudy {
       checkResultOf(this.plan, SITE_COMPUTATIONS, instance, value);
       this.results.set(instance, { hash, value });
     }
-    return new Map(Object.keys(document.upstream).map((instance) => [instance, this.results.get(instance)!.value]));
-  }
-
-  private keepOwnValues(document: RoundDocument, leaves: readonly TensorSpec[], contribution: Contribution): void {
-    const own = leaves.filter(
-      (leaf) => leaf.visibility === 'site' && leaf.contributors.some(({ site }) => site === this.config.site),
-    );
-    if (own.length === 0) return;
-    const values = own.flatMap((leaf) => {
-      const value = contribution.get(leaf.name);
-      return value === undefined ? [] : [[leaf.name, value] as const];
-    });
-    this.ports.keepOwnValues(document.instance, document.iteration, new Map(values));
+    return new Map(Object.keys(document.upstream).map((instance) => [instance, this.results.get(instance)!]));
   }
 
   private recordEgress(task: ContributeTask, sha256: string, bytes: number): void {

@@ -2,9 +2,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { ConcordatError } from '../../shared/errors.js';
 import { EMPTY_GUARD, type GuardState } from '../../shared/guard-decision.js';
 import type { Study } from '../../shared/study.js';
-import { checkRelease } from '../egress.js';
 import { encodeSiteRecord, type KnownStudy } from '../site-records.js';
 import type { AgentContext } from './agent-context.js';
+import { computeHere } from './computer.js';
 import type { LedgerKeeper } from './ledger-keeper.js';
 import type { SiteStudyPorts } from './site-study.js';
 
@@ -59,16 +59,15 @@ export class StudyPorts {
       send: (message) => {
         if (!this.hasWithdrawn(studyHash)) this.context.send(message);
       },
-      checkRelease: (leaves, contribution) => {
-        this.requireStaying(studyHash);
-        checkRelease(leaves, contribution, {
-          site: config.site,
-          policy: config.policy,
-          showAggregate: study.privacy.showAggregate,
-          patients,
-          minimumCohort: study.privacy.minimumCohort,
-        });
+      requireStaying: () => this.requireStaying(studyHash),
+      release: {
+        site: config.site,
+        policy: config.policy,
+        showAggregate: study.privacy.showAggregate,
+        patients,
+        minimumCohort: study.privacy.minimumCohort,
       },
+      computer: config.computer ?? computeHere,
       recordEgress: (released) => {
         const time = new Date(config.nowMs()).toISOString();
         const masked = study.privacy.secureAggregation;

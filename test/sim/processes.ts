@@ -1,8 +1,9 @@
 import type { RoundConfig, RoundRecord } from '../../coordinator/round-types.js';
 import { RoundDriver } from '../../coordinator/shell/round-driver.js';
 import { ConcordatError } from '../../shared/errors.js';
-import { packWords } from '../../shared/fixed-point.js';
+import { packWords, unpackWords } from '../../shared/fixed-point.js';
 import type { CoordinatorMessage, Exchange, SiteMessage } from '../../shared/messages.js';
+import { maskedInput } from '../../shared/secagg/masked-input.site.js';
 import { sha256Hex } from '../../shared/secagg/statements.js';
 import { Secret } from '../../shared/secret.js';
 import type {
@@ -159,6 +160,7 @@ export class SiteProcess {
             // The broadcast is fetched over the same line.
             host.later(5, () => resolve(network.connected() ? { words: packWords(words.get(this.site)!) } : 'later'));
           }),
+        mask: async (job, leaves, words, secret) => maskedInput(job, leaves, unpackWords(leaves, words), secret),
         recordEgress: (task, blobHash) => {
           const job = task as MaskJob;
           host.write('maskedInput', () => void this.ledger.push({ context: job.context, blobHash }));
