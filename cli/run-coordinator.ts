@@ -16,6 +16,7 @@ import { CoordinatorService, type ServicePorts } from '../coordinator/service.js
 import { serverIdentity, signAsAuthority } from '../coordinator/tls.js';
 import { ConcordatError } from '../shared/errors.js';
 import type { Roster } from '../shared/roster.js';
+import type { PartialBlobStore } from '../shared/stores.js';
 import type { CoordinatorHandlers } from '../shared/transport.js';
 import { lockFolder } from './lock.js';
 import { PROGRAM_VERSION } from './version.js';
@@ -40,11 +41,14 @@ export async function runCoordinator(
   pinnedConsortiumKey(folder);
   const lock = lockFolder(folder);
   const events = openEventStore(path.join(folder, 'events.db'));
-  const blobs = openBlobStore(path.join(folder, 'blobs'));
+  const blobs = reporting(openBlobStore(path.join(folder, 'blobs')), (code, message) =>
+    options.progress({ kind: 'refused', what: 'an upload', code, message }),
+  );
   let roster: Roster | null = currentRoster(folder);
   // The chain as it was verified, not as the folder has it by now: a file that does not verify reaches no site.
   let chain = chainOf(folder, roster);
   let server: RunningServer | undefined;
+  let closed = false;
   let watcher: ReturnType<typeof watchRosters> | undefined;
   const rosterOfVersion = (version: number): Roster => {
     const found = readRosterChain(folder).find((signed) => signed.roster.version === version);
@@ -72,7 +76,10 @@ export async function runCoordinator(
         simulated: (study.title ?? '').toLowerCase().includes('simulated'),
       });
     },
-    progress: options.progress,
+    // What a closed service still had under way fails on the closed log, and is nobody's concern.
+    progress: (message) => {
+      if (!closed) options.progress(message);
+    },
   });
   const release = () => {
     service.stop();
@@ -131,10 +138,28 @@ export async function runCoordinator(
     port: server.port,
     service,
     close: async () => {
+      closed = true;
       watcher?.stop();
       await server?.close();
       release();
     },
+  };
+}
+
+/** Uploads are answered to the site that sends them; that they cannot be stored the operator has to know too. */
+function reporting(blobs: PartialBlobStore, report: (code: string, message: string) => void): PartialBlobStore {
+  const told = (action: () => void) => {
+    try {
+      action();
+    } catch (error) {
+      if (error instanceof ConcordatError && error.code === 'STORE_UNWRITABLE') report(error.code, error.message);
+      throw error;
+    }
+  };
+  return {
+    ...blobs,
+    appendPartial: (...piece) => told(() => blobs.appendPartial(...piece)),
+    finishPartial: (...name) => told(() => blobs.finishPartial(...name)),
   };
 }
 

@@ -36,6 +36,7 @@ export async function runSite(
   const lock = lockFolder(folder);
   const store = openSiteStore(folder);
   let link: SiteLink | undefined;
+  let closed = false;
   const dialled = (): SiteLink => {
     // Studies are taken up before the first connection; what they need from there then waits for it.
     if (link === undefined) throw new ConcordatError('WIRE_DISCONNECTED', 'there is no connection yet');
@@ -60,7 +61,10 @@ export async function runSite(
     leavesOfStudy: (study) => leavesByComputation(planStudy(study)),
     computer: computeInThread,
     restored: options.restored,
-    progress: options.progress,
+    // What a closed agent still had under way fails on the closed store, and is nobody's concern.
+    progress: (event) => {
+      if (!closed) options.progress(event);
+    },
     nowMs: () => Date.now(),
   });
   await agent.start();
@@ -93,6 +97,7 @@ export async function runSite(
   return {
     ledger: () => store.ledger(),
     close: async () => {
+      closed = true;
       agent.stop();
       await link?.close();
       store.close();

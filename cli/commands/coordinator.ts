@@ -2,9 +2,11 @@ import { renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import type { ServicePorts } from '../../coordinator/service.js';
+import { ConcordatError } from '../../shared/errors.js';
 import { type Output, output } from '../console.js';
 import { readConsortiumPublicKey } from '../consortium-keys.js';
 import { type Check, doctorText } from '../doctor/check.js';
+import { keepRunning } from '../keep-running.js';
 import { type ObservationOptions, startObserver, withObservation } from '../observe/observe.js';
 import { parsePort } from '../options.js';
 import { registerCoordinatorEgress } from './egress.js';
@@ -70,27 +72,38 @@ export function registerCoordinator(program: Command): void {
         tracing: async (processor) => (await import('../observe/tracing.js')).coordinatorTracing(processor),
         say: out.progress,
       });
-      const started = await runCoordinator(options.dir, {
-        host: options.host,
-        port: options.port,
-        progress: observer.observe,
-        ...(metrics === null ? {} : { stored: metrics.stored }),
-      }).catch(async (error: unknown) => {
+      let { port } = options;
+      const kept = await keepRunning(
+        options.dir,
+        async (_again, onProblem) => {
+          const started = await runCoordinator(options.dir, {
+            host: options.host,
+            port,
+            progress: (message) => {
+              observer.observe(message);
+              if (message.kind === 'refused') onProblem(message.code);
+            },
+            ...(metrics === null ? {} : { stored: metrics.stored }),
+          });
+          port = started.port;
+          return started;
+        },
+        (error) => observer.observe(refused('to start again', error)),
+      ).catch(async (error: unknown) => {
         await observer.close();
         throw error;
       });
       const address = path.join(options.dir, 'address.json');
       // Whoever waits for the file must not read half of it.
-      writeFileSync(`${address}.tmp`, `${JSON.stringify({ port: started.port, pid: process.pid })}\n`);
+      writeFileSync(`${address}.tmp`, `${JSON.stringify({ port, pid: process.pid })}\n`);
       renameSync(`${address}.tmp`, address);
-      const { port } = started;
       observer.note(`coordinator listening on ${options.host}:${port}`, {
         level: 'info',
         event: 'coordinator.listening',
         fields: { host: options.host, port },
       });
       await untilSignal();
-      await started.close();
+      await kept.close();
       await observer.close();
     });
 
@@ -110,6 +123,11 @@ export function registerCoordinator(program: Command): void {
 export function reportChecks(checks: readonly Check[], out: Output): void {
   out.result(doctorText(checks), { checks });
   if (checks.some(({ state }) => state === 'problem')) process.exitCode = 1;
+}
+
+function refused(what: string, error: unknown) {
+  const code = error instanceof ConcordatError ? error.code : 'INTERNAL_BUG';
+  return { kind: 'refused' as const, what, code, message: error instanceof Error ? error.message : String(error) };
 }
 
 interface StartOptions extends ObservationOptions {

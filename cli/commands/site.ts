@@ -13,6 +13,7 @@ import type { AgentProgress } from '../../site-agent/agent.js';
 import type { KnownStudy } from '../../site-agent/site-records.js';
 import { type Output, output } from '../console.js';
 import { table } from '../format.js';
+import { type KeptRunning, keepRunning } from '../keep-running.js';
 import { type ObservationOptions, startObserver, withObservation } from '../observe/observe.js';
 import { registerSiteCohort } from './cohort.js';
 import { reportChecks, untilSignal } from './coordinator.js';
@@ -21,6 +22,11 @@ import { findStudy, studiesOf, withStore } from './site-store.js';
 
 interface SiteOptions {
   readonly dir: string;
+}
+
+function problemOf(error: unknown): AgentProgress {
+  const code = error instanceof ConcordatError ? error.code : 'INTERNAL_BUG';
+  return { kind: 'problem', code, message: error instanceof Error ? error.message : String(error) };
 }
 
 export function registerSite(program: Command): void {
@@ -76,7 +82,7 @@ export function registerSite(program: Command): void {
       const { siteRecord } = await import('../observe/log-records.js');
       const name = readEnrolled(options.dir).site;
       const progress = out(command).progress;
-      let running: Awaited<ReturnType<typeof runSite>> | undefined;
+      let running: KeptRunning<Awaited<ReturnType<typeof runSite>>> | undefined;
       const observer = await startObserver(options, {
         role: 'site',
         name,
@@ -85,14 +91,26 @@ export function registerSite(program: Command): void {
         metrics:
           options.metrics === undefined
             ? null
-            : (await import('../observe/metrics.js')).siteMetrics(options.dir, Date.now, () => running?.ledger() ?? []),
+            : (await import('../observe/metrics.js')).siteMetrics(
+                options.dir,
+                Date.now,
+                () => running?.current?.ledger() ?? [],
+              ),
         tracing: async (processor) => (await import('../observe/tracing.js')).siteTracing(name, processor),
         say: progress,
       });
-      running = await runSite(options.dir, {
-        restored: options.restored === true,
-        progress: observer.observe,
-      }).catch(async (error: unknown) => {
+      running = await keepRunning(
+        options.dir,
+        (again, onProblem) =>
+          runSite(options.dir, {
+            restored: options.restored === true && !again,
+            progress: (event) => {
+              observer.observe(event);
+              if (event.kind === 'problem') onProblem(event.code);
+            },
+          }),
+        (error) => observer.observe(problemOf(error)),
+      ).catch(async (error: unknown) => {
         await observer.close();
         throw error;
       });

@@ -41,6 +41,10 @@ export class DemoProcess {
     return this.child !== undefined && this.child.exitCode === null && this.child.signalCode === null;
   }
 
+  get pid(): number | undefined {
+    return this.running ? this.child!.pid : undefined;
+  }
+
   get exitText(): string {
     return this.lines.slice(-5).join('\n');
   }

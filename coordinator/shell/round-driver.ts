@@ -96,7 +96,7 @@ export class RoundDriver {
       this.queue.length = 0;
       const why = error instanceof Error ? error.message : String(error);
       this.broken = new ConcordatError('STORE_UNWRITABLE', `the rounds of this study have stopped: ${why}`, {
-        hint: 'Mend the cause (a full disk?) and start the coordinator again: it goes on from its log.',
+        hint: 'Mend the cause (a full disk?): the coordinator then goes on from its log by itself.',
         cause: error,
       });
       throw this.broken;

@@ -159,57 +159,63 @@ class StudyUnderFire {
 
   /** What must hold when the study is published, whatever was killed. */
   async check(): Promise<string[]> {
-    const { federation, study } = this;
-    const problems: string[] = [];
-    const bundle = await federation.published(study);
-    if (readResult(bundle) !== federation.simulated(study))
-      problems.push('result.json is not that of an undisturbed run');
-    for (const problem of federation.verify(bundle).problems) problems.push(`the bundle does not verify: ${problem}`);
-    const events = federation.eventsOf(study);
-    const digests = events.map(digestOf);
+    const problems = await checkStudy(this.federation, this.study);
+    const digests = this.federation.eventsOf(this.study).map(digestOf);
     for (const [index, before] of this.seen.entries())
       if (before.some((digest, position) => digests[position] !== digest))
         problems.push(`events that were in the log before kill ${index + 1} of the coordinator are not in it now`);
-    for (const [site] of federation.sites) {
-      await federation.line(federation.site(site), new RegExp(` ${study.name} published`));
-      problems.push(...this.checkSite(site, events).map((problem) => `${site}: ${problem}`));
-    }
     return problems;
   }
+}
 
-  private checkSite(site: string, events: readonly LoggedEvent[]): string[] {
-    const problems: string[] = [];
-    // Throws where the chain of hashes is broken.
-    const ledger = this.federation.ledger(site).filter((entry) => entry.study === this.hash);
-    const names = ledger.map(({ round, attempt }) => `round ${round}, attempt ${attempt}`);
-    for (const name of new Set(names.filter((entry, index) => names.indexOf(entry) !== index)))
-      problems.push(`${name} stands in the ledger more than once`);
-    const sent = new Set(ledger.map(({ sha256 }) => sha256));
-    const arrived = new Set<string>();
-    for (const event of events)
-      if (event.type === 'round' && event.record.type === 'maskedInput' && event.record.site === site) {
-        arrived.add(event.record.context);
-        if (!sent.has(event.record.blobHash)) problems.push(`the coordinator has an input that is not in the ledger`);
+/** Waits for the publication and for every site to hear of it; says which promises were broken on the way. */
+export async function checkStudy(federation: TestFederation, study: Study): Promise<string[]> {
+  const problems: string[] = [];
+  const bundle = await federation.published(study);
+  if (readResult(bundle) !== federation.simulated(study))
+    problems.push('result.json is not that of an undisturbed run');
+  for (const problem of federation.verify(bundle).problems) problems.push(`the bundle does not verify: ${problem}`);
+  const events = federation.eventsOf(study);
+  for (const [site] of federation.sites) {
+    await federation.line(federation.site(site), new RegExp(` ${study.name} published`));
+    problems.push(...checkSite(federation, study, site, events).map((problem) => `${site}: ${problem}`));
+  }
+  return problems;
+}
+
+function checkSite(federation: TestFederation, study: Study, site: string, events: readonly LoggedEvent[]): string[] {
+  const problems: string[] = [];
+  const hash = studyHash(study);
+  // Throws where the chain of hashes is broken.
+  const ledger = federation.ledger(site).filter((entry) => entry.study === hash);
+  const names = ledger.map(({ round, attempt }) => `round ${round}, attempt ${attempt}`);
+  for (const name of new Set(names.filter((entry, index) => names.indexOf(entry) !== index)))
+    problems.push(`${name} stands in the ledger more than once`);
+  const sent = new Set(ledger.map(({ sha256 }) => sha256));
+  const arrived = new Set<string>();
+  for (const event of events)
+    if (event.type === 'round' && event.record.type === 'maskedInput' && event.record.site === site) {
+      arrived.add(event.record.context);
+      if (!sent.has(event.record.blobHash)) problems.push('the coordinator has an input that is not in the ledger');
+    }
+  for (const context of acknowledgedAt(federation, site, hash))
+    if (!arrived.has(context)) problems.push("an input that was acknowledged is not in the coordinator's log");
+  return problems;
+}
+
+/** Attempts whose masked input the site's log calls acknowledged. */
+function acknowledgedAt(federation: TestFederation, site: string, study: string): string[] {
+  const store = openSiteStore(federation.siteFolder(site));
+  try {
+    const contexts: string[] = [];
+    for (const { type, payload } of store.replay({ study }))
+      if (type === 'participant') {
+        const { record } = decodeDocument(payload) as Extract<SiteRecord, { type: 'participant' }>;
+        if (record.type === 'acknowledged') contexts.push(record.context);
       }
-    for (const context of this.acknowledgedAt(site))
-      if (!arrived.has(context)) problems.push(`an input that was acknowledged is not in the coordinator's log`);
-    return problems;
-  }
-
-  /** Attempts whose masked input the site's log calls acknowledged. */
-  private acknowledgedAt(site: string): string[] {
-    const store = openSiteStore(this.federation.siteFolder(site));
-    try {
-      const contexts: string[] = [];
-      for (const { type, payload } of store.replay({ study: this.hash }))
-        if (type === 'participant') {
-          const { record } = decodeDocument(payload) as Extract<SiteRecord, { type: 'participant' }>;
-          if (record.type === 'acknowledged') contexts.push(record.context);
-        }
-      return contexts;
-    } finally {
-      store.close();
-    }
+    return contexts;
+  } finally {
+    store.close();
   }
 }
 

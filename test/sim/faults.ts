@@ -95,8 +95,14 @@ export interface FaultPlan {
   readonly lostForGood: ReadonlyMap<string, number>;
   /** Sites that are gone for good, by the latest, when they have made a survivor set durable. */
   readonly lostInAgreement: ReadonlySet<string>;
-  /** Site -> when it is started for the first time, ms. */
-  readonly late: ReadonlyMap<string, number>;
+  /** Site -> when it is started for the first time. */
+  readonly late: ReadonlyMap<string, LateStart>;
+}
+
+export interface LateStart {
+  readonly afterMs: number;
+  /** Not before the study is in that exchange, but at most 20 s later; null: whatever it is in. */
+  readonly during: Exchange | null;
 }
 
 export const CALM: FaultPlan = {

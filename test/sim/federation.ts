@@ -365,12 +365,19 @@ export async function simulateFederation(options: SimOptions): Promise<SimResult
   for (const site of sites.keys()) {
     const late = options.faults.late.get(site);
     if (late === undefined) start(site);
-    else
-      clock.at(late, () => {
-        faults.count('late', coordinator.exchange);
+    else {
+      const come = () => {
+        const { exchange } = coordinator;
+        if (late.during !== null && exchange !== late.during && clock.nowMs < late.afterMs + 20_000) {
+          clock.after(3, come);
+          return;
+        }
+        faults.count('late', exchange);
         tell(`${site} comes for the first time`);
         start(site);
-      });
+      };
+      clock.at(late.afterMs, come);
+    }
   }
 
   const finished = () => totals.length === options.rounds || failure !== null;

@@ -1,7 +1,7 @@
 import type { RoundTerms } from '../../shared/messages.js';
 import { seededRandom } from '../../shared/rng.js';
 import { fewestSurvivors } from '../../shared/secagg/context.js';
-import { CALM } from './faults.js';
+import { CALM, EXCHANGES, type LateStart } from './faults.js';
 import type { SimOptions } from './federation.js';
 import { makeTerms, siteNames } from './world.js';
 
@@ -26,9 +26,14 @@ export function optionsForSeed(seed: number, siteCount?: number): SimOptions {
     // Agreement is short: few losses would fall into it by chance.
     if (losses > 0 && random.uniform() < 0.2) lostInAgreement.add(siteNames(sites)[0]!);
   }
-  const late = new Map<string, number>();
-  if (random.uniform() < 0.25)
-    late.set(siteNames(sites)[random.integer(sites)]!, 1000 + random.integer(random.uniform() < 0.5 ? 5000 : 60_000));
+  const late = new Map<string, LateStart>();
+  if (random.uniform() < 0.25) {
+    const site = siteNames(sites)[random.integer(sites)]!;
+    const afterMs = 1000 + random.integer(random.uniform() < 0.5 ? 5000 : 60_000);
+    // Under `continue` the others have begun by then, and are anywhere in a round.
+    const during = EXCHANGES[seededRandom('sim-late', seed).integer(EXCHANGES.length)]!;
+    late.set(site, { afterMs, during: onMissingSite === 'continue' ? during : null });
+  }
   return {
     seed,
     sites,
