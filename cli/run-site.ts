@@ -56,7 +56,7 @@ export async function runSite(
       },
       send: (message) => link?.send(message) ?? false,
       upload: async (bytes) => dialled().upload(bytes),
-      download: async (hash) => dialled().download(hash),
+      download: async (hash, bytesMax) => dialled().download(hash, bytesMax),
     },
     leavesOfStudy: (study) => leavesByComputation(planStudy(study)),
     computer: computeInThread,

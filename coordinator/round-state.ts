@@ -2,6 +2,7 @@ import type { ErrorCode } from '../shared/errors.js';
 import { assert } from '../shared/errors.js';
 import type { PreKey, ReleasedShare } from '../shared/messages.js';
 import type { DividedSites } from '../shared/secagg/survivors.js';
+import { folded } from '../shared/stored-shapes.js';
 import type { RoundOpening, RoundRecord } from './round-types.js';
 import { nextPhase, type RoundPhase } from './transitions.js';
 
@@ -81,11 +82,13 @@ export const INITIAL_ROUND_STATE: RoundState = {
   unmasking: false,
 };
 
-/** State as the durable records leave it; feed `resumed` next. */
+/** State as the durable records leave it; feed `resumed` next. Throws STORE_DAMAGED where they do not follow from each other. */
 export function recover(records: Iterable<RoundRecord>): RoundState {
-  let state = INITIAL_ROUND_STATE;
-  for (const record of records) state = applyRecord(state, record);
-  return state;
+  return folded("the coordinator's log", () => {
+    let state = INITIAL_ROUND_STATE;
+    for (const record of records) state = applyRecord(state, record);
+    return state;
+  });
 }
 
 /** The only place where durable state changes. */

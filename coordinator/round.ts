@@ -181,6 +181,8 @@ function preKeyAnswer(
   if (preKey.slot > slot + LIMITS.slotsAheadMax)
     throw new ConcordatError('SECAGG_PRE_KEY_INVALID', `${site} sent a pre-key for slot ${preKey.slot}`);
   if (!hasAllBoxes(preKey)) throw new ConcordatError('SECAGG_PRE_KEY_INVALID', `${site} sent too few boxes`);
+  if (preKey.slot > slot + LIMITS.slotsSkippedMax)
+    throw new ConcordatError('SECAGG_PRE_KEY_INVALID', `${site} is ${preKey.slot - slot} slots ahead`);
   if (preKey.slot > slot) {
     if (run.state.phase !== 'preKeys' && run.state.phase !== 'idle') return;
     run.log({ type: 'slotSkipped', slot: preKey.slot });

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, wri
 import path from 'node:path';
 import { RESULT_FILE } from '../shared/bundle/bundle.js';
 import { signatureFile } from '../shared/bundle/verify.js';
-import { decodeDocument, encodeDocument } from '../shared/document.js';
+import { encodeDocument } from '../shared/document.js';
 import type { SignedLedgerHead } from '../shared/egress-ledger.js';
 import { ConcordatError } from '../shared/errors.js';
 import { fromHex } from '../shared/hex.js';
@@ -15,7 +15,8 @@ import { disclosiveModels } from '../shared/study-check.js';
 import type { Approval, Ratification } from '../shared/study-messages.js';
 import { approvalIsSigned, ratificationIsSigned, readStudyDocument } from '../shared/study-signatures.js';
 import type { FromSite, ToSite } from '../shared/wire/types.js';
-import { type LedgerEvent, LedgerHeads } from './ledger-heads.js';
+import { LedgerHeads } from './ledger-heads.js';
+import { decodeLedgerEvent, decodeLoggedEvent } from './logged-events.js';
 import { type BundleFiles, type HostProgress, type LoggedEvent, StudyHost } from './shell/study-host.js';
 import type { StudyState } from './study.js';
 import type { StudyRun } from './study-run.js';
@@ -69,11 +70,11 @@ export class CoordinatorService {
     const studies = new Map<string, LoggedEvent[]>();
     for (const { study, payload } of this.ports.events.replay()) {
       if (study === '') {
-        this.ledgers.replay(decodeDocument(payload) as LedgerEvent);
+        this.ledgers.replay(decodeLedgerEvent(payload));
         continue;
       }
       const events = studies.get(study) ?? [];
-      events.push(decodeDocument(payload) as LoggedEvent);
+      events.push(decodeLoggedEvent(payload));
       studies.set(study, events);
     }
     for (const [studyHash, [first, ...rest]] of studies) {

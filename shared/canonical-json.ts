@@ -8,6 +8,14 @@ import { ConcordatError } from './errors.js';
  * infinities, lone surrogates, and anything that is no plain data.
  */
 export function canonicalJson(value: unknown): string {
+  return written(value, 0);
+}
+
+/** Deeper nesting is refused: a few bytes of brackets must not exhaust the stack. */
+const DEPTH_MAX = 200;
+
+function written(value: unknown, depth: number): string {
+  if (depth > DEPTH_MAX) throw refused('it is nested too deep');
   if (value === null || typeof value === 'boolean') return String(value);
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) throw refused(`${value} is no JSON number`);
@@ -17,12 +25,12 @@ export function canonicalJson(value: unknown): string {
     if (!isWellFormed(value)) throw refused('a text holds half of a surrogate pair');
     return JSON.stringify(value);
   }
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (Array.isArray(value)) return `[${value.map((item) => written(item, depth + 1)).join(',')}]`;
   if (typeof value === 'object' && isPlain(value)) {
     const entries = Object.entries(value).filter(([, item]) => item !== undefined);
     // The default order of strings is by UTF-16 code units, as RFC 8785 section 3.2.3 wants.
     entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-    return `{${entries.map(([key, item]) => `${canonicalJson(key)}:${canonicalJson(item)}`).join(',')}}`;
+    return `{${entries.map(([key, item]) => `${written(key, 0)}:${written(item, depth + 1)}`).join(',')}}`;
   }
   throw refused(`a value of type ${typeof value} is no plain data`);
 }

@@ -9,7 +9,8 @@ import { ConcordatError } from './errors.js';
  * Layout: 'CDOC' | version u8 = 1 | header length u32 LE | header JSON (UTF-8) | the arrays one after another, each
  * padded to 8 bytes. In the header an array stands as {"$array":[kind, offset, length]}.
  */
-const MAGIC = Buffer.from('CDOC\u0001', 'latin1');
+export const VERSION = 1;
+const MAGIC = Buffer.from(`CDOC${String.fromCharCode(VERSION)}`, 'latin1');
 
 type ArrayKind = 'f64' | 'u8' | 'i32';
 
@@ -33,7 +34,10 @@ export function encodeDocument(value: unknown): Uint8Array {
     if (typeof item === 'object' && item !== null) {
       const source = item as Record<string, unknown>;
       const sorted: Record<string, unknown> = {};
-      for (const key of Object.keys(source).sort()) if (source[key] !== undefined) sorted[key] = plain(source[key]);
+      for (const key of Object.keys(source).sort())
+        if (source[key] !== undefined)
+          // Defined, not assigned: an assignment to a key named __proto__ would lose it.
+          Object.defineProperty(sorted, key, { value: plain(source[key]), enumerable: true });
       return sorted;
     }
     return item;
@@ -44,11 +48,29 @@ export function encodeDocument(value: unknown): Uint8Array {
   return Buffer.concat([MAGIC, length, header, ...parts]);
 }
 
-/** Throws WIRE_DOCUMENT_INVALID where the bytes are not a document of this version. */
+/** Deeper nesting is refused: a few bytes of brackets must not exhaust the reader's stack. */
+const DEPTH_MAX = 100;
+
+const NUMBER_WORDS: ReadonlyMap<unknown, number> = new Map<unknown, number>([
+  ['NaN', Number.NaN],
+  ['Infinity', Number.POSITIVE_INFINITY],
+  ['-Infinity', Number.NEGATIVE_INFINITY],
+]);
+
+/**
+ * Throws WIRE_DOCUMENT_INVALID where the bytes are not a document, and WIRE_VERSION_MISMATCH where they are one of a newer
+ * Concordat. Takes no more memory than a small multiple of the bytes, whatever lengths they declare.
+ */
 export function decodeDocument(bytes: Uint8Array): unknown {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.length < 9 || !view.subarray(0, 5).equals(MAGIC))
-    throw invalid('it does not start with the mark of a version 1 document');
+  if (view.length < 9 || !view.subarray(0, 4).equals(MAGIC.subarray(0, 4)))
+    throw invalid('it does not start with the mark of a document');
+  if (view[4]! > VERSION)
+    throw new ConcordatError(
+      'WIRE_VERSION_MISMATCH',
+      `a document has format ${view[4]}, this side reads up to ${VERSION}: it was made by a newer Concordat, upgrade this side`,
+    );
+  if (view[4] !== VERSION) throw invalid('it has no known version');
   const headerLength = view.readUInt32LE(5);
   const start = 9 + headerLength;
   if (start > view.length) throw invalid('its header is longer than the document');
@@ -58,29 +80,46 @@ export function decodeDocument(bytes: Uint8Array): unknown {
   } catch {
     throw invalid('its header is not JSON');
   }
-  const revive = (item: unknown): unknown => {
-    if (Array.isArray(item)) return item.map(revive);
+  // The writer places every array once, so together they are no longer than what follows the header.
+  let unread = view.length - start;
+  const revive = (item: unknown, depth: number): unknown => {
+    if (depth > DEPTH_MAX) throw invalid('its header is nested too deep');
+    if (Array.isArray(item)) return item.map((inner) => revive(inner, depth + 1));
     if (typeof item === 'object' && item !== null) {
       const record = item as Record<string, unknown>;
-      if ('$array' in record) return reviveArray(record['$array'], view, start);
-      if ('$number' in record) return Number(record['$number']);
-      return Object.fromEntries(Object.entries(record).map(([key, inner]) => [key, revive(inner)]));
+      if (Object.hasOwn(record, '$array')) {
+        const array = reviveArray(record['$array'], view, start, unread);
+        unread -= array.byteLength;
+        return array;
+      }
+      if (Object.hasOwn(record, '$number')) {
+        const number = NUMBER_WORDS.get(record['$number']);
+        if (number === undefined) throw invalid('a number is none');
+        return number;
+      }
+      return Object.fromEntries(Object.entries(record).map(([key, inner]) => [key, revive(inner, depth + 1)]));
     }
     return item;
   };
-  return revive(header);
+  return revive(header, 0);
 }
 
 export function documentHash(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-function reviveArray(reference: unknown, view: Buffer, start: number): Float64Array | Int32Array | Uint8Array {
-  const [kind, offset, length] = reference as [string, number, number];
+function reviveArray(
+  reference: unknown,
+  view: Buffer,
+  start: number,
+  unread: number,
+): Float64Array | Int32Array | Uint8Array {
+  const [kind, offset, length] = Array.isArray(reference) ? (reference as [string, number, number]) : ['', -1, -1];
   const width = kind === 'f64' ? 8 : kind === 'i32' ? 4 : kind === 'u8' ? 1 : 0;
   const from = start + offset;
   const valid = width > 0 && Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
   if (!valid || from + length * width > view.length) throw invalid('an array lies outside it');
+  if (length * width > unread) throw invalid('its arrays lie over each other');
   // The bytes may be unaligned in the received buffer, so they are copied into a fresh one.
   const fresh = new Uint8Array(view.subarray(from, from + length * width)).buffer;
   if (kind === 'f64') return new Float64Array(fresh);

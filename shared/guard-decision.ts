@@ -1,4 +1,4 @@
-import { assert, type ErrorCode } from './errors.js';
+import { ConcordatError, type ErrorCode } from './errors.js';
 import {
   type Atom,
   combinations,
@@ -144,7 +144,9 @@ function withCut(state: GuardState, rules: GuardRules): { state: GuardState; rul
   const { scheme, cellOf, counted } = own.cut;
   const cuts = { ...state.cuts, [scheme]: cellOf };
   const sizes = new Set([...Object.values(cuts), counted].map((cut) => cut.length));
-  assert(sizes.size === 1, 'all cuts of one frozen cohort have its cases');
+  // The state is read from the site's store: cuts of another length are those of another cohort, or damage.
+  if (sizes.size !== 1)
+    throw new ConcordatError('STORE_DAMAGED', "the disclosure guard's state does not fit the frozen cohort");
   return {
     state: state.cuts?.[scheme] === undefined ? { ...state, cuts } : state,
     rules: { ...rules, own: { site: own.site, atoms: atomsOfCuts(cuts, counted) } },

@@ -22,6 +22,12 @@ export const LIMITS = {
   transferChunkBytesMax: 1024 * 1024,
   /** One blob: a contribution, a broadcast, a file of a bundle. It is held in memory on the way. */
   blobBytesMax: 1024 * 1024 * 1024,
+  /** All files of one bundle together, as a site takes them to countersign. */
+  bundleBytesMax: 256 * 1024 * 1024,
+  /** Attempts within one study are counted in this range on the wire and in signed statements. */
+  slotMax: 2 ** 31 - 1,
+  /** How far a site's pre-key may run ahead of the coordinator's count: so many attempts a lost log may have held. */
+  slotsSkippedMax: 1_000_000,
   rosterBytesMax: 1024 * 1024,
   reasonCharactersMax: 2000,
   /** HTTP/2 flow control: over 40 ms the default of 64 KiB gives 1 MB/s; 16 MiB gives the line's rate. */

@@ -1,4 +1,5 @@
 import { ConcordatError } from './errors.js';
+import { LIMITS } from './limits.js';
 import { blobMissing, sha256 } from './memory-stores.js';
 import type { CoordinatorHandlers, CoordinatorLink, SiteEvents, SiteLink } from './transport.js';
 import { decodeCoordinatorFrame, decodeSiteFrame } from './wire/decode.js';
@@ -92,8 +93,11 @@ export function memoryTransport(handlers: CoordinatorHandlers): MemoryTransport 
           return line.open;
         },
         upload: (bytes) => upload(site, bytes),
-        async download(hash) {
-          if (handlers.blobs.blobSize(hash) === null || !handlers.mayDownload(site, hash)) throw blobMissing(hash);
+        async download(hash, bytesMax = LIMITS.blobBytesMax) {
+          const size = handlers.blobs.blobSize(hash);
+          if (size === null || !handlers.mayDownload(site, hash)) throw blobMissing(hash);
+          if (size > bytesMax)
+            throw new ConcordatError('WIRE_SIZE_EXCEEDED', `the blob ${hash.slice(0, 12)}… is larger than allowed`);
           return handlers.blobs.getBlob(hash);
         },
         listBundles: async () => handlers.listBundles(),

@@ -76,6 +76,19 @@ export function rosterIsSigned(signed: SignedRoster, consortiumPublicKey: Uint8A
   return signature !== null && ed25519Verify(consortiumPublicKey, statement(signed.roster), signature);
 }
 
+/** The signed texts of a chain as they travel and are kept, version 1 first. Throws SITE_ROSTER_CHAIN_BROKEN. */
+export function rosterTexts(text: string): string[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw broken('the chain is not JSON');
+  }
+  if (!Array.isArray(value) || value.some((entry) => typeof entry !== 'string'))
+    throw broken('the chain is no list of texts');
+  return value as string[];
+}
+
 /** Throws SITE_ROSTER_CHAIN_BROKEN where the text is no roster in form. */
 export function parseSignedRoster(text: string): SignedRoster {
   let value: unknown;

@@ -7,10 +7,13 @@ import { canonicalJson } from './canonical-json.js';
  * The descriptions below are the documentation: docs/study.md is generated from them.
  */
 const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'use lower-case letters, digits and hyphens');
+/** Names become keys of results: those that every object already has would be found where nobody put them. */
+const notReserved = (text: string) => !(text in Object.prototype);
 const siteName = z
   .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, 'use letters, digits, hyphen, dot or underscore');
-const column = z.string().min(1).max(200);
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, 'use letters, digits, hyphen, dot or underscore')
+  .refine(notReserved, 'this name is reserved');
+const column = z.string().min(1).max(200).refine(notReserved, 'this name is reserved');
 
 const binaryEndpoint = z.strictObject({
   type: z.literal('binary'),

@@ -45,8 +45,8 @@ export interface SiteLink {
   send(message: FromSite): boolean;
   /** Returns the hash once the blob is durable at the coordinator; sends only what it lacks. */
   upload(bytes: Uint8Array): Promise<string>;
-  /** Checked against its hash. */
-  download(hash: string): Promise<Uint8Array>;
+  /** Checked against its hash. Throws WIRE_SIZE_EXCEEDED before it has taken more than `bytesMax`. */
+  download(hash: string, bytesMax?: number): Promise<Uint8Array>;
   listBundles(): Promise<readonly BundleEntry[]>;
   getBundle(query: BundleQuery): Promise<BundleDetail>;
   close(): Promise<void>;

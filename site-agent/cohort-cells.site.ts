@@ -22,7 +22,9 @@ export class CellReader {
 
   /** Position of the column that the site uses for `studyName`, or null after noting that it is missing. */
   find(studyName: string): number | null {
-    const local = this.mapping.columns[studyName] ?? studyName;
+    const { columns } = this.mapping;
+    // A column may be called `constructor`: only what the mapping itself says counts.
+    const local = Object.hasOwn(columns, studyName) ? columns[studyName]! : studyName;
     const at = this.index.get(local);
     if (at !== undefined) return at;
     const mapped = local === studyName ? '' : ` (cohort.yaml maps it to "${local}")`;
@@ -43,7 +45,8 @@ export class CellReader {
   text(row: number, studyName: string, at: number): string | null {
     const cell = this.table.rows[row]![at]!;
     if (this.missing.has(cell)) return null;
-    const known = this.mapping.values[studyName];
+    const { values } = this.mapping;
+    const known = Object.hasOwn(values, studyName) ? values[studyName] : undefined;
     if (known === undefined || !Object.hasOwn(known, cell)) return cell;
     return this.missing.has(known[cell]!) ? null : known[cell]!;
   }

@@ -8,6 +8,9 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
+/** Feature extraction gives a few thousand columns; more is a table of another kind, or one turned on its side. */
+const COLUMNS_MAX = 100_000;
+
 /**
  * Splits CSV text (RFC 4180, with or without byte order mark) into cells, trimmed. Empty lines are skipped and counted
  * as no row.
@@ -45,10 +48,13 @@ export function parseTable(text: string, file: string, separator: ',' | ';' | '\
       row: 1,
       message: `the header is one long column: the cells seem to be separated by ${other}; set "separator" in cohort.yaml`,
     });
+  if (header.length > COLUMNS_MAX)
+    throw new ConcordatError('COHORT_INVALID', `${file} has ${header.length} columns, at most ${COLUMNS_MAX} are read`);
+  const seen = new Set<string>();
   for (const [index, name] of header.entries()) {
     if (name === '' && header.length > 1) problems.push({ file, row: 1, message: `column ${index + 1} has no name` });
-    else if (header.indexOf(name) < index)
-      problems.push({ file, row: 1, column: name, message: 'two columns have this name' });
+    else if (seen.has(name)) problems.push({ file, row: 1, column: name, message: 'two columns have this name' });
+    seen.add(name);
   }
   const rows = records.slice(1);
   for (const [index, cells] of rows.entries())

@@ -2,6 +2,7 @@ import type { ErrorCode } from '../shared/errors.js';
 import { assert } from '../shared/errors.js';
 import type { PreKey } from '../shared/messages.js';
 import type { DividedSites } from '../shared/secagg/survivors.js';
+import { folded } from '../shared/stored-shapes.js';
 import type { ParticipantRecord } from './participant-types.js';
 
 /**
@@ -103,11 +104,13 @@ export function neededSecrets(state: ParticipantState): string[] {
   return names;
 }
 
-/** State as the durable records leave it; feed `resumed` next. */
+/** State as the durable records leave it; feed `resumed` next. Throws STORE_DAMAGED where they do not follow from each other. */
 export function recover(records: Iterable<ParticipantRecord>): ParticipantState {
-  let state = INITIAL_PARTICIPANT_STATE;
-  for (const record of records) state = applyRecord(state, record);
-  return state;
+  return folded("this site's log", () => {
+    let state = INITIAL_PARTICIPANT_STATE;
+    for (const record of records) state = applyRecord(state, record);
+    return state;
+  });
 }
 
 /** The only place where durable state changes. */

@@ -1,20 +1,32 @@
 import { createHash } from 'node:crypto';
+import { z } from 'zod';
 import { ROSTER_FILE } from '../shared/bundle/bundle.js';
 import { canonicalJson } from '../shared/canonical-json.js';
-import type { Metrics } from '../shared/computations/validate/result.js';
 import { siteMetrics } from '../shared/computations/validate/site-metrics.js';
+import { ConcordatError } from '../shared/errors.js';
 import { frameOf } from '../shared/plan.js';
 import { parseSignedRoster, rosterHash } from '../shared/roster.js';
 import type { RatificationRequest } from '../shared/study-messages.js';
 import { readStudyDocument } from '../shared/study-signatures.js';
 import type { KnownStudy } from './site-records.js';
 
-interface ResultFold {
-  readonly name: string;
-  readonly model: string;
-  readonly arm: string;
-  readonly sites: Readonly<Record<string, Metrics>>;
-}
+/** The parts of bundle.json and result.json that are looked at here; they come from the coordinator and may say anything. */
+const bundleShape = z.looseObject({
+  studyHash: z.string(),
+  resultHash: z.string(),
+  files: z.record(z.string(), z.string()).default({}),
+});
+const foldShape = z.looseObject({
+  name: z.string(),
+  model: z.string(),
+  arm: z.string(),
+  sites: z.record(z.string(), z.unknown()),
+});
+const resultShape = z.looseObject({
+  study: z.looseObject({ hash: z.string() }),
+  validation: z.looseObject({ folds: z.array(foldShape).default([]) }).prefault({}),
+});
+type ResultFold = z.output<typeof foldShape>;
 
 /**
  * What this site checks before it signs a bundle: that the files are those the digest names, that it is about the study it
@@ -31,27 +43,21 @@ export function checkBundleForRatification(
   if (bundleBytes === undefined || resultBytes === undefined) return ['bundle.json or result.json is missing'];
   const problems: string[] = [];
   if (sha256(bundleBytes) !== request.bundleDigest) problems.push('bundle.json is not what the digest names');
-  const bundle = parse(bundleBytes) as {
-    studyHash?: string;
-    resultHash?: string;
-    files?: Record<string, string>;
-  } | null;
-  const result = parse(resultBytes) as {
-    study?: { hash?: string };
-    validation?: { folds?: readonly ResultFold[] };
-  } | null;
-  if (bundle === null || result === null) return [...problems, 'bundle.json or result.json is not JSON'];
-  if (bundle.studyHash !== known.studyHash || result.study?.hash !== known.studyHash)
+  const bundle = bundleShape.safeParse(parse(bundleBytes)).data;
+  const result = resultShape.safeParse(parse(resultBytes)).data;
+  if (bundle === undefined || result === undefined)
+    return [...problems, 'bundle.json or result.json does not have the form of one'];
+  if (bundle.studyHash !== known.studyHash || result.study.hash !== known.studyHash)
     problems.push('the bundle belongs to another study');
   if (bundle.resultHash !== sha256(resultBytes)) problems.push('result.json is not the one the bundle names');
-  for (const [path, digest] of Object.entries(bundle.files ?? {})) {
+  for (const [path, digest] of Object.entries(bundle.files)) {
     const bytes = files.get(path);
     if (bytes === undefined || sha256(bytes) !== digest)
       problems.push(`${path} is missing or not what the bundle names`);
   }
   if (!carriesRoster(files.get(ROSTER_FILE), known.rosterHash))
     problems.push('roster.json is not the roster that this site approved the study with');
-  const folds = result.validation?.folds ?? [];
+  const { folds } = result.validation;
   return [...problems, ...foreignMetrics(folds, known, site), ...inventedMetrics(folds, known, site)];
 }
 
@@ -69,8 +75,8 @@ function foreignMetrics(
       const [what, model, arm, group] = name.split('/');
       if (what !== 'site') continue;
       const own = siteMetrics(frame, tensor, '', []);
-      const shown = folds.find((fold) => fold.name === group && fold.model === model && fold.arm === arm)?.sites[site];
-      if (shown === undefined || canonicalJson(shown) !== canonicalJson(own))
+      const shown = folds.find((fold) => fold.name === group && fold.model === model && fold.arm === arm);
+      if (shown === undefined || !sameJson(ownOf(shown.sites, site), own))
         problems.push(`the numbers of this site for model ${model} (${arm}) in "${group}" are not those it sent`);
     }
   }
@@ -82,9 +88,23 @@ function inventedMetrics(folds: readonly ResultFold[], known: Pick<KnownStudy, '
   const sent = new Set(known.ownValues.flatMap(({ values }) => Object.keys(values)));
   return folds.flatMap(({ name, model, arm, sites }) => {
     const group = name === 'leave-one-site-out' ? `without-${site}` : name;
-    if (sites[site] === undefined || sent.has(`site/${model}/${arm}/${group}/${site}`)) return [];
+    if (ownOf(sites, site) === undefined || sent.has(`site/${model}/${arm}/${group}/${site}`)) return [];
     return [`the result shows numbers of this site for model ${model} (${arm}) in "${name}" that it never sent`];
   });
+}
+
+function ownOf(sites: Readonly<Record<string, unknown>>, site: string): unknown {
+  return Object.hasOwn(sites, site) ? sites[site] : undefined;
+}
+
+function sameJson(shown: unknown, own: unknown): boolean {
+  if (shown === undefined) return false;
+  try {
+    return canonicalJson(shown) === canonicalJson(own);
+  } catch (error) {
+    if (error instanceof ConcordatError && error.code === 'WIRE_NOT_CANONICAL') return false;
+    throw error;
+  }
 }
 
 function carriesRoster(bytes: Uint8Array | undefined, wanted: string): boolean {

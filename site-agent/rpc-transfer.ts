@@ -51,7 +51,11 @@ export async function uploadBlob(line: Line, bytes: Uint8Array): Promise<string>
 }
 
 /** Fetches a blob, going on after a broken line, and checks every chunk and the whole. */
-export async function downloadBlob(line: Line, hash: string): Promise<Uint8Array> {
+export async function downloadBlob(
+  line: Line,
+  hash: string,
+  bytesMax: number = LIMITS.blobBytesMax,
+): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let arrived = 0;
   let size = Number.POSITIVE_INFINITY;
@@ -66,10 +70,10 @@ export async function downloadBlob(line: Line, hash: string): Promise<Uint8Array
           const chunk = downloadChunk.decode(wire, 'DownloadChunk');
           if (chunk.blobSize !== null) size = chunk.blobSize;
           if (chunk.offset !== arrived) throw offsetMismatch(chunk.offset, arrived);
-          if (size > LIMITS.blobBytesMax || arrived + chunk.data.length > size)
+          if (size > bytesMax || arrived + chunk.data.length > size || (chunk.data.length === 0 && size > 0))
             throw new ConcordatError(
               'WIRE_SIZE_EXCEEDED',
-              `the blob ${hash.slice(0, 12)}… is larger than announced or allowed`,
+              `the blob ${hash.slice(0, 12)}… is larger than announced or allowed, or does not come`,
             );
           if (sha256(chunk.data) !== chunk.sha256) throw hashMismatch(hash);
           parts.push(chunk.data);

@@ -76,7 +76,7 @@ export function openRegistry(options: ChannelOptions): RegistryLink {
       throw await explained(options.address, error);
     });
   return {
-    download: (hash) => asked(downloadBlob(line, hash)),
+    download: (hash, bytesMax) => asked(downloadBlob(line, hash, bytesMax)),
     listBundles: () => asked(listBundles(stubs)),
     getBundle: (query) => asked(getBundle(stubs, query)),
     close: async () => close(),
@@ -141,8 +141,8 @@ class Connection implements SiteLink, Line {
     return uploadBlob(this, bytes);
   }
 
-  download(hash: string): Promise<Uint8Array> {
-    return downloadBlob(this, hash);
+  download(hash: string, bytesMax?: number): Promise<Uint8Array> {
+    return downloadBlob(this, hash, bytesMax);
   }
 
   listBundles(): Promise<readonly BundleEntry[]> {

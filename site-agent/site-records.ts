@@ -1,9 +1,10 @@
-import { decodeDocument, encodeDocument } from '../shared/document.js';
+import { encodeDocument } from '../shared/document.js';
 import type { ErrorCode } from '../shared/errors.js';
 import type { EventStore, NewRecord } from '../shared/stores.js';
 import type { Approval, Ratification } from '../shared/study-messages.js';
 import type { TranscriptTip } from '../shared/transcript.js';
 import type { ParticipantRecord } from './participant-types.js';
+import { decodeSiteRecord } from './stored-records.js';
 
 /** What a site's log says of a study; the fold of it is what `site studies` shows and what a restarted agent goes on from. */
 export type SiteRecord =
@@ -85,7 +86,7 @@ export class SiteLog {
     for (const { sequence, study, payload } of this.store.replay({ after: this.sequence })) {
       this.sequence = sequence;
       if (study === '') continue;
-      const next = withRecord(this.studies.get(study), study, sequence, decodeDocument(payload) as SiteRecord);
+      const next = withRecord(this.studies.get(study), study, sequence, decodeSiteRecord(payload));
       if (next !== undefined) this.studies.set(study, next);
     }
     return [...this.studies.values()];

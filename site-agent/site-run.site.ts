@@ -3,6 +3,8 @@ import type { Cohort, SiteView } from '../shared/cohort.site.js';
 import type { AnyDeclaration, AnySiteHalf, Declaration, SiteHalf } from '../shared/computations/computation.js';
 import type { CombatSpec } from '../shared/computations/frame.js';
 import { assert, ConcordatError } from '../shared/errors.js';
+import { contributionBytes } from '../shared/fixed-point.js';
+import { LIMITS } from '../shared/limits.js';
 import type { Plan } from '../shared/plan.js';
 import type { Study } from '../shared/study.js';
 import type { Contribution, TensorSpec } from '../shared/tensors.js';
@@ -57,15 +59,49 @@ export function siteView(
  */
 export function leavesOf(plan: Plan, registry: SiteRegistry, task: RoundTask): TensorSpec[] {
   const { planned, declaration, checkBroadcast } = lookUp(plan, registry, task.instance);
-  checkBroadcast(planned.spec, task.broadcast, task.iteration);
-  return declaration.leaves(planned.spec, task.broadcast);
+  return workable(task, () => {
+    checkBroadcast(planned.spec, task.broadcast, task.iteration);
+    const leaves = declaration.leaves(planned.spec, task.broadcast);
+    const bytes = contributionBytes(leaves);
+    if (!(bytes <= LIMITS.blobBytesMax) || !leaves.every(isSound))
+      throw new ConcordatError(
+        'POLICY_BROADCAST_INVALID',
+        `the broadcast of "${task.instance}" asks for tensors that cannot be`,
+      );
+    return leaves;
+  });
+}
+
+/** Of the shape that every declaration has, whatever numbers the broadcast held. */
+function isSound(leaf: TensorSpec): boolean {
+  const whole = (value: number) => Number.isSafeInteger(value) && value >= 0;
+  return typeof leaf.name === 'string' && leaf.shape.every(whole) && Number.isFinite(leaf.bound) && leaf.bound >= 0;
+}
+
+/**
+ * A broadcast comes from the coordinator, which may send anything: what this agent's own halves cannot work with is refused
+ * by name. The cause stays here, because a defect of the agent would look the same.
+ */
+function workable<T>(task: RoundTask, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (cause instanceof ConcordatError && cause.code !== 'INTERNAL_BUG') throw cause;
+    throw new ConcordatError(
+      'POLICY_BROADCAST_INVALID',
+      `the broadcast of "${task.instance}" does not have the form that this agent's own computation works with`,
+      { cause },
+    );
+  }
 }
 
 /** Computes what would leave for a task. Nothing leaves by this: the release gate decides. */
 export function contributionOf(plan: Plan, registry: SiteRegistry, task: RoundTask, view: SiteView): Contribution {
   const { planned, site, checkBroadcast } = lookUp(plan, registry, task.instance);
-  checkBroadcast(planned.spec, task.broadcast, task.iteration);
-  return site.contribute(planned.spec, task.broadcast, view);
+  return workable(task, () => {
+    checkBroadcast(planned.spec, task.broadcast, task.iteration);
+    return site.contribute(planned.spec, task.broadcast, view);
+  });
 }
 
 /** The public result of an earlier computation, as the coordinator hands it on. Throws POLICY_BROADCAST_INVALID. */

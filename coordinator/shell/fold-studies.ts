@@ -1,14 +1,13 @@
-import { decodeDocument } from '../../shared/document.js';
 import type { BlobStore, EventStore } from '../../shared/stores.js';
 import { readStudyDocument } from '../../shared/study-signatures.js';
+import { decodeLoggedEvent } from '../logged-events.js';
 import { proposedStudy, type StudyState, studyStep } from '../study.js';
-import type { LoggedEvent } from './study-host.js';
 
 /** How every study in the log stands, without running anything: for `study status`. */
 export function foldStudies(events: EventStore, blobs: Pick<BlobStore, 'getBlob'>): StudyState[] {
   const states = new Map<string, StudyState>();
   for (const { study, payload } of events.replay()) {
-    const event = decodeDocument(payload) as LoggedEvent;
+    const event = decodeLoggedEvent(payload);
     const state = states.get(study);
     if (event.type === 'proposed')
       states.set(

@@ -85,7 +85,7 @@ function checkFiles(files: ReadonlyMap<string, Uint8Array>, bundle: BundleDocume
     else if (sha256(content) !== wanted) report(path, 'the file is not the one the bundle names: its SHA-256 differs');
   }
   for (const path of files.keys())
-    if (path !== BUNDLE_FILE && !path.startsWith(SIGNATURE_FOLDER) && bundle.files[path] === undefined)
+    if (path !== BUNDLE_FILE && !path.startsWith(SIGNATURE_FOLDER) && !Object.hasOwn(bundle.files, path))
       report(path, 'the file is no part of the bundle, nobody signed it');
   const result = files.get(RESULT_FILE);
   if (result !== undefined && sha256(result) !== bundle.resultHash)

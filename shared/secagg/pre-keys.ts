@@ -1,5 +1,6 @@
 import { ed25519Verify } from '../ed25519.js';
 import { ConcordatError } from '../errors.js';
+import { LIMITS } from '../limits.js';
 import type { PreKey, RoundTerms, ShareBoxes } from '../messages.js';
 import { rosterSites } from './context.js';
 import { isLowOrder } from './keys.js';
@@ -24,6 +25,7 @@ export function checkPreKey(terms: RoundTerms, slot: number, preKey: PreKey): vo
   if (preKey.studyHash !== roster.studyHash) throw invalid('was made for another study');
   if (preKey.rosterVersion !== roster.rosterVersion) throw invalid('was made for another roster version');
   if (preKey.slot !== slot) throw invalid(`was made for slot ${preKey.slot}`);
+  if (slot >= LIMITS.slotMax) throw invalid(`is for slot ${slot}, which no study reaches`);
   const holders = rosterSites(terms);
   if (preKey.shares.length !== holders.length || preKey.shares.some((share, index) => share.holder !== holders[index]))
     throw invalid('does not share to exactly the sites of the roster');

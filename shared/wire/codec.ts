@@ -128,7 +128,8 @@ export function oneOf<T extends string>(values: Readonly<Record<T, string>>): Co
     decode: (wire, path) => {
       const value = present(wire, path);
       const word = typeof value === 'string' ? back.get(value) : undefined;
-      if (word === undefined) throw invalid(path, `has the unknown value ${String(value).slice(0, 40)}`);
+      if (word === undefined)
+        throw invalid(path, typeof value === 'string' ? `has the unknown value ${value.slice(0, 40)}` : 'is no word');
       return word;
     },
   };

@@ -10,7 +10,9 @@ import {
   signHead,
 } from '../../shared/egress-ledger.js';
 import { ConcordatError } from '../../shared/errors.js';
+import { readStoredJson } from '../../shared/stored-shapes.js';
 import type { SiteStore } from '../../shared/stores.js';
+import { ledgerLineShape } from '../stored-records.js';
 import type { AgentContext } from './agent-context.js';
 
 /** The one writer of the egress ledger. What it writes is durable, and its head is on its way, before the bytes leave. */
@@ -90,7 +92,9 @@ export class LedgerKeeper {
 const COUNTERSIGNED = 'ledgerCountersigned';
 
 export function readLedger(store: Pick<SiteStore, 'ledger'>): LedgerEntry[] {
-  return store.ledger().map((line) => JSON.parse(line) as LedgerEntry);
+  return store
+    .ledger()
+    .map((line) => readStoredJson(line, ledgerLineShape, 'the egress ledger') as unknown as LedgerEntry);
 }
 
 /** Every head that the coordinator countersigned, in the order of arrival. */

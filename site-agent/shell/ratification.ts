@@ -66,7 +66,12 @@ export class RatificationDesk {
     this.checkReached(known);
     if (!this.proven(known, request)) return;
     const files = new Map<string, Uint8Array>();
-    for (const file of request.files) files.set(file.path, await this.context.config.link.download(file.blobHash));
+    let left: number = LIMITS.bundleBytesMax;
+    for (const file of request.files) {
+      const bytes = await this.context.config.link.download(file.blobHash, left);
+      files.set(file.path, bytes);
+      left -= bytes.length;
+    }
     const problems = checkBundleForRatification(request, files, known, site);
     if (known.transcriptRefusal !== null)
       problems.unshift(`${known.transcriptRefusal}: the transcript failed this site's check`);

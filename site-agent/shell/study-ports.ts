@@ -1,8 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { ConcordatError } from '../../shared/errors.js';
 import { EMPTY_GUARD, type GuardState } from '../../shared/guard-decision.js';
+import { readStoredJson } from '../../shared/stored-shapes.js';
 import type { Study } from '../../shared/study.js';
 import { encodeSiteRecord, type KnownStudy } from '../site-records.js';
+import { guardStateShape } from '../stored-records.js';
 import type { AgentContext } from './agent-context.js';
 import { computeHere } from './computer.js';
 import type { LedgerKeeper } from './ledger-keeper.js';
@@ -38,7 +40,10 @@ export class StudyPorts {
         const known = this.guards.get(guardKey);
         if (known !== undefined) return known;
         const stored = store.getSetting(guardKey);
-        const guard = stored === null ? EMPTY_GUARD : (JSON.parse(stored) as GuardState);
+        const guard =
+          stored === null
+            ? EMPTY_GUARD
+            : (readStoredJson(stored, guardStateShape, "the disclosure guard's state") as GuardState);
         this.guards.set(guardKey, guard);
         return guard;
       },

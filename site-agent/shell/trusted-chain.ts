@@ -1,5 +1,12 @@
 import { ConcordatError } from '../../shared/errors.js';
-import { extendTrust, findMember, parseSignedRoster, type Roster, type SignedRoster } from '../../shared/roster.js';
+import {
+  extendTrust,
+  findMember,
+  parseSignedRoster,
+  type Roster,
+  rosterTexts,
+  type SignedRoster,
+} from '../../shared/roster.js';
 import { type Study, studySites } from '../../shared/study.js';
 import { ROSTER_SETTING } from '../roster-store.js';
 import type { AgentContext } from './agent-context.js';
@@ -11,11 +18,11 @@ export class TrustedChain {
 
   constructor(private readonly context: AgentContext) {
     const stored = context.config.store.getSetting(ROSTER_SETTING);
-    if (stored !== null) this.trust(JSON.parse(stored) as string[]);
+    if (stored !== null) this.trust(rosterTexts(stored));
   }
 
   onPublished(bytes: Uint8Array): void {
-    const texts = JSON.parse(Buffer.from(bytes).toString('utf8')) as string[];
+    const texts = rosterTexts(Buffer.from(bytes).toString('utf8'));
     // An older chain is no reason to forget what was revoked since.
     if (this.trust(texts)) this.context.config.store.setSetting(ROSTER_SETTING, JSON.stringify(texts));
   }
