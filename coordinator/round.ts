@@ -1,4 +1,4 @@
-import { ConcordatError } from '../shared/errors.js';
+import { ConcordatError, type ErrorCode } from '../shared/errors.js';
 import { LIMITS } from '../shared/limits.js';
 import type { SiteMessage } from '../shared/messages.js';
 import { threshold } from '../shared/secagg/context.js';
@@ -200,14 +200,15 @@ function receiveInAttempt(
   message: Exclude<SiteMessage, { type: 'siteReady' | 'preKeyAnswer' }>,
 ): void {
   const { attempt, phase, slot } = run.state;
-  const late = () => run.report({ kind: 'ignored', site, what: message.type, code: null });
+  const late = (code: ErrorCode | null = null) => run.report({ kind: 'ignored', site, what: message.type, code });
   if (message.type === 'siteRefusal' && message.context === null) {
     // The site cannot take up the study at all: nothing to decide here, but the operator has to know whom to ask.
     run.report({ kind: 'refused', site, code: message.code, about: message.about });
     return;
   }
   if (attempt === null || message.context !== attempt.context || !attempt.sites.includes(site)) {
-    late();
+    // A refusal may well come after its attempt is over; work for another attempt is added to nothing.
+    late(message.type === 'siteRefusal' ? null : 'SECAGG_ATTEMPT_STALE');
     return;
   }
   const { context } = attempt;

@@ -22,6 +22,8 @@ export function transferService(
   /** A chunk of the site arrived. */
   heard: (site: string) => void,
   refused: (address: string, error: unknown) => void = () => undefined,
+  /** In every such span an upload has to move on by LIMITS.transferProgressBytesMin, or it is dropped. */
+  progressMs: number = LIMITS.livenessTimeoutMs,
 ): grpc.UntypedServiceImplementation {
   const { blobs } = handlers;
   return {
@@ -38,7 +40,22 @@ export function transferService(
       let announced: { readonly site: string; readonly hash: string; readonly size: number } | undefined;
       let finished = false;
       let uploader = '';
+      let moved = 0;
+      const watch = setInterval(
+        () =>
+          guarded(() => {
+            if (moved < LIMITS.transferProgressBytesMin)
+              throw new ConcordatError(
+                'WIRE_SILENT',
+                `an upload of site "${uploader}" moved on by ${moved} bytes in ${progressMs} ms`,
+              );
+            moved = 0;
+          }),
+        progressMs,
+      );
+      watch.unref();
       const finish = (error: unknown, answer?: unknown) => {
+        clearInterval(watch);
         if (finished) return;
         finished = true;
         if (error === null) callback(null, answer);
@@ -70,6 +87,7 @@ export function transferService(
             throw new ConcordatError('WIRE_SIZE_EXCEEDED', 'a chunk is larger than allowed or reaches beyond its blob');
           if (sha256(chunk.data) !== chunk.sha256) throw hashMismatch(hash);
           blobs.appendPartial(site, hash, chunk.offset, chunk.data);
+          moved += chunk.data.length;
         }),
       );
       call.on('end', () =>
@@ -88,9 +106,11 @@ export function transferService(
         }),
       );
       // A broken line: what has arrived stays for the next try.
-      call.on('error', () => {
-        finished = true;
-      });
+      for (const event of ['error', 'close', 'cancelled'])
+        call.on(event, () => {
+          clearInterval(watch);
+          finished = true;
+        });
     },
 
     download: (call: grpc.ServerWritableStream<unknown, unknown>) => {

@@ -83,7 +83,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   server.addService(services.federation, streams.service());
   server.addService(
     services.transfer,
-    transferService(access, handlers, (site) => streams.heard(site), refused),
+    transferService(access, handlers, (site) => streams.heard(site), refused, options.livenessTimeoutMs),
   );
   server.addService(services.enrollment, {
     enroll: unary(async (call) => {

@@ -20,6 +20,8 @@ export const LIMITS = {
   /** Payload of one chunk of a transfer: ours, and the largest that is accepted. */
   transferChunkBytes: 256 * 1024,
   transferChunkBytesMax: 1024 * 1024,
+  /** Least progress of an upload within the time in which a silent stream is closed: 16 KiB a minute. */
+  transferProgressBytesMin: 16 * 1024,
   /** One blob: a contribution, a broadcast, a file of a bundle. It is held in memory on the way. */
   blobBytesMax: 1024 * 1024 * 1024,
   /** All files of one bundle together, as a site takes them to countersign. */

@@ -294,7 +294,7 @@ describe('sites that lie or refuse', () => {
     const bad: [string, SiteMessage, string | null][] = [
       ['birch', good, 'SECAGG_SIGNATURE_INVALID'],
       ['alder', { ...good, byteLength: 8 }, 'SECAGG_LENGTH_MISMATCH'],
-      ['alder', { ...good, context: 'ee'.repeat(32) }, null],
+      ['alder', { ...good, context: 'ee'.repeat(32) }, 'SECAGG_ATTEMPT_STALE'],
       ['alder', { ...good, studyHash: 'ee'.repeat(32) }, null],
       ['zelkova', good, null],
     ];
