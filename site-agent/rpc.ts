@@ -180,7 +180,7 @@ class Connection implements SiteLink, Line {
   private open(): void {
     const stream = this.stubs.federation.connect();
     this.stream = stream;
-    this.heardMs = Date.now();
+    this.heardMs = performance.now();
     stream.on('data', (wire: unknown) => {
       if (this.stream !== stream) return;
       try {
@@ -201,7 +201,7 @@ class Connection implements SiteLink, Line {
 
   private received(wire: unknown): void {
     const frame = decodeCoordinatorFrame(wire);
-    this.heardMs = Date.now();
+    this.heardMs = performance.now();
     if (frame.type === 'heartbeatAnswer') return;
     if (frame.type === 'welcome') {
       if (frame.protocolVersion !== PROTOCOL_VERSION || this.welcome !== null)
@@ -218,11 +218,11 @@ class Connection implements SiteLink, Line {
 
   private startHeartbeat(intervalMs: number): void {
     clearInterval(this.heartbeat);
-    let beatMs = Date.now();
+    let beatMs = performance.now();
     this.heartbeat = setInterval(() => {
       const stream = this.stream;
       if (stream === null) return;
-      const now = Date.now();
+      const now = performance.now();
       // Held up by a long computation: the answers still wait to be read.
       if (now - beatMs > this.livenessTimeoutMs / 2) this.heardMs = now;
       beatMs = now;
@@ -256,7 +256,7 @@ class Connection implements SiteLink, Line {
   }
 
   heard(): void {
-    this.heardMs = Date.now();
+    this.heardMs = performance.now();
   }
 
   track<T extends grpc.Call>(call: T): T {
