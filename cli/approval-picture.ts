@@ -67,6 +67,12 @@ export function approvalPicture(
       WIDTH,
     ),
     '',
+    ...(study.transcript?.retain === true
+      ? wrap(
+          `KEPT: the coordinator keeps what ${site} sends, masked, and the shares that unmask the totals, so that every total can be recomputed later (transcript.retain). Single contributions stay masked in it.`,
+          WIDTH,
+        ).concat('')
+      : []),
     heading(`What can be seen of ${site} alone`),
     ...visibleAlone(study, site, own),
     '',

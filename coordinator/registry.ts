@@ -40,7 +40,11 @@ export function registryEntry(folder: string, query: BundleQuery, blobs: BlobSto
   );
   if (bundle === undefined) return null;
   const root = path.join(registryOf(folder), bundle.name);
-  const files = filesBelow(root).map((file) => {
+  // Retained inputs and shares stay here: whoever audits gets them from the coordinator's operator, not over the wire.
+  const sent = filesBelow(root).filter(
+    (file) => !file.startsWith('transcript/') || file === 'transcript/transcript.json',
+  );
+  const files = sent.map((file) => {
     const bytes = readFileSync(path.join(root, file));
     return { path: file, sha256: blobs.putBlob(bytes), size: bytes.length };
   });

@@ -1,13 +1,9 @@
-import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { RESULT_FILE } from '../shared/bundle/bundle.js';
-import { signatureFile } from '../shared/bundle/verify.js';
 import { encodeDocument } from '../shared/document.js';
 import type { SignedLedgerHead } from '../shared/egress-ledger.js';
 import { ConcordatError } from '../shared/errors.js';
 import { fromHex } from '../shared/hex.js';
-import type { RoundTerms } from '../shared/messages.js';
 import { findMember, type Roster, rosterHash } from '../shared/roster.js';
 import type { BlobStore, EventStore } from '../shared/stores.js';
 import { endsAtMs, type Study, studySites } from '../shared/study.js';
@@ -17,9 +13,11 @@ import { approvalIsSigned, ratificationIsSigned, readStudyDocument } from '../sh
 import type { FromSite, ToSite } from '../shared/wire/types.js';
 import { LedgerHeads } from './ledger-heads.js';
 import { decodeLedgerEvent, decodeLoggedEvent } from './logged-events.js';
+import { registerStudy } from './shell/registration.js';
 import { type BundleFiles, type HostProgress, type LoggedEvent, StudyHost } from './shell/study-host.js';
 import type { StudyState } from './study.js';
 import type { StudyRun } from './study-run.js';
+import { termsOf } from './terms.js';
 
 /** The stores and links the service is composed of; cli/ puts the real ones together. */
 export interface ServicePorts {
@@ -363,64 +361,26 @@ export class CoordinatorService {
     this.ports.progress({ kind: 'published', studyHash: state.studyHash, folder });
   }
 
-  /** Writes beside and renames, so that a reader never sees half a bundle. Doing it again changes nothing. */
   private register(
     state: StudyState,
     files: ReadonlyMap<string, Uint8Array> | null,
     ratifications: readonly Ratification[],
     outcome: { readonly phase: string; readonly reason: string },
   ): string {
-    const name = `${state.study.name}-${state.studyHash.slice(0, 12)}`;
-    const folder = path.join(this.ports.folder, 'registry', name);
-    const draft = `${folder}.${process.pid}.tmp`;
-    const write = (file: string, bytes: Uint8Array | string) => {
-      const full = path.join(draft, file);
-      mkdirSync(path.dirname(full), { recursive: true });
-      writeFileSync(full, bytes);
-    };
-    // A withdrawn or failed study leaves its result, not its model: ratification gates the model only.
-    for (const [file, bytes] of files ?? [])
-      if (outcome.phase === 'published' || file === RESULT_FILE) write(`bundle/${file}`, bytes);
-    for (const ratification of ratifications) {
-      const { path: file, bytes } = signatureFile(ratification);
-      write(`bundle/${file}`, bytes);
-    }
-    const { studyHash, study, bundleDigest, rosterVersion, rounds } = state;
-    const result = files?.get(RESULT_FILE);
-    const resultHash = result === undefined ? null : createHash('sha256').update(result).digest('hex');
-    const summary = { study: studyHash, name: study.name, rosterVersion, rounds, bundleDigest, resultHash, ...outcome };
-    const status = Buffer.from(`${JSON.stringify(summary, null, 2)}\n`, 'utf8');
-    write('status.json', status);
-    write('status.json.sig', `${Buffer.from(this.ports.sign(status)).toString('base64')}\n`);
-    try {
-      renameSync(draft, folder);
-    } catch (error) {
-      rmSync(draft, { recursive: true, force: true });
-      // The folder is there already: a restart published the same bundle before.
-      if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-    }
-    return folder;
+    const { folder, blobs, events, sign } = this.ports;
+    const logged = [...events.replay({ study: state.studyHash })].map(({ payload }) => decodeLoggedEvent(payload));
+    return registerStudy(folder, {
+      state,
+      files,
+      ratifications,
+      outcome,
+      events: logged,
+      blobs,
+      sign,
+    });
   }
 }
 
 function record(study: string, event: LoggedEvent) {
   return { study, type: event.type, payload: encodeDocument(event) };
-}
-
-/** What the rounds of a study run on: the study, the pinned roster and the box keys in the signed approvals. */
-export function termsOf(study: Study, studyHash: string, roster: Roster, approvals: readonly Approval[]): RoundTerms {
-  const sites = studySites(study).map((site) => {
-    const member = findMember(roster, site);
-    const approval = approvals.find((entry) => entry.site === site);
-    if (member === undefined || approval === undefined)
-      throw new ConcordatError('STUDY_SITES_UNKNOWN', `site "${site}" has no key in the roster, or did not approve`);
-    return { site, signingPublicKey: fromHex(member.signingPublicKey, 32)!, boxPublicKey: approval.boxPublicKey };
-  });
-  return {
-    roster: { studyHash, rosterVersion: roster.version, sites },
-    mode: study.privacy.secureAggregation ? 'secure' : 'plain',
-    coordinator: study.privacy.coordinator,
-    minSites: study.privacy.minSites,
-    onMissingSite: study.onMissingSite,
-  };
 }

@@ -9,6 +9,9 @@ import type { LoggedEvent } from './shell/study-host.js';
 export class Transcript {
   private readonly log = new MerkleLog();
   private readonly inputs = new Map<string, number>();
+  /** Masked inputs of the open attempt, and of every total. */
+  private open: string[] = [];
+  private readonly inTotals = new Set<string>();
   /** Entries before the bundle: what sites sign, and all that is shown from then on. */
   private finishedSize: number | null = null;
 
@@ -19,8 +22,18 @@ export class Transcript {
     const entry = entryOf(event);
     if (entry === null) return;
     const index = this.log.append(transcriptLeaf(entry));
-    if (entry.type === 'maskedInput') this.inputs.set(`${entry.context} ${entry.site}`, index);
+    if (entry.type === 'maskedInput') {
+      this.inputs.set(`${entry.context} ${entry.site}`, index);
+      this.open.push(entry.blobHash);
+    }
+    if (entry.type === 'attemptOpened') this.open = [];
+    if (entry.type === 'total') for (const hash of this.open) this.inTotals.add(hash);
     if (entry.type === 'finished') this.finishedSize ??= index;
+  }
+
+  /** Hashes of the masked inputs that are in totals: what `transcript.retain` keeps. */
+  get addedInputs(): ReadonlySet<string> {
+    return this.inTotals;
   }
 
   get tip(): TranscriptTip {

@@ -2,6 +2,12 @@ import type { ErrorEntry } from './errors.js';
 
 /** Errors of studies, cohorts, sites, policies, bundles and the command line, sorted by code. */
 export const STUDY_ERRORS = {
+  BUNDLE_AUDIT_FAILED: {
+    fault: 'coordinator',
+    grpc: 'DATA_LOSS',
+    exit: 1,
+    hint: 'The named file and round do not follow from what the sites signed. Do not use the model; show the problems to the consortium.',
+  },
   BUNDLE_CALIBRATION_INVALID: {
     fault: 'user',
     grpc: 'INVALID_ARGUMENT',

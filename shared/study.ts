@@ -213,6 +213,16 @@ export const studySchema = z.strictObject({
     .enum(['wait', 'continue'])
     .default('wait')
     .describe('A site that goes missing: wait for it, or go on without it where the guard permits.'),
+  transcript: z
+    .strictObject({
+      retain: z
+        .boolean()
+        .default(false)
+        .describe(
+          'The coordinator keeps masked inputs and revealed shares beside the bundle, so that anybody who has them can recompute every total and the model.',
+        ),
+    })
+    .optional(),
   quorum: z.int().min(1).optional().describe('Ratifications needed; by default all training sites.'),
   seed: z.int().min(0).default(1).describe('Seed of folds, calibration subsets and training.'),
 });

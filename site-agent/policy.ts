@@ -53,6 +53,10 @@ export const policySchema = z.strictObject({
     })
     .prefault({})
     .describe('What may be visible for this site alone.'),
+  retainedTranscript: z
+    .boolean()
+    .default(false)
+    .describe('Studies may have the coordinator keep masked inputs and revealed shares (transcript.retain).'),
   automaticApproval: z
     .boolean()
     .default(false)
@@ -105,6 +109,10 @@ export function evaluateStudy(
     reasons.push('the study runs without secure aggregation, so the coordinator would see every contribution');
   if (policy.coordinator === 'malicious' && privacy.secureAggregation && privacy.coordinator === 'curious')
     reasons.push('the study trusts the coordinator to follow the protocol (privacy.coordinator: curious)');
+  if (study.transcript?.retain === true && !policy.retainedTranscript)
+    reasons.push(
+      'the coordinator would keep masked inputs and revealed shares (transcript.retain), which the policy does not allow',
+    );
   if (disclosiveModels(study).length > 0)
     reasons.push('an unstratified Cox model needs exact risk sets, which give patients away; it runs in simulate only');
   if (!policy.visibility.aggregate && privacy.showAggregate.includes(site))

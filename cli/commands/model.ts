@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
+import type { Audit } from '../../coordinator/audit.js';
 import { verifyBundle } from '../../shared/bundle/verify.js';
 import { ConcordatError } from '../../shared/errors.js';
 import { output } from '../console.js';
@@ -87,6 +88,34 @@ export function registerModel(program: Command): void {
       output(command.optsWithGlobals()['json'] === true).result(lines.join('\n'), { verified: true, ...verification });
     });
 
+  model
+    .command('audit')
+    .description('check a bundle against the transcript of its study, as far as what was kept allows')
+    .argument('<bundle>', 'folder with bundle.json')
+    .requiredOption('--transcript <folder>', 'folder with transcript.json, beside the bundle in the registry')
+    .option('--consortium <key>', 'consortium.pub to check the roster against')
+    .action(async (bundle: string, options: { transcript: string; consortium?: string }, command: Command) => {
+      const { auditBundle } = await import('../../coordinator/audit.js');
+      if (!existsSync(options.transcript))
+        throw new ConcordatError('CLI_FILE_MISSING', `${options.transcript} does not exist`);
+      const fileOf = (file: string): Uint8Array | undefined => {
+        const full = path.join(options.transcript, file);
+        return existsSync(full) ? readFileSync(full) : undefined;
+      };
+      const audit = auditBundle({
+        bundle: readFolder(bundle),
+        transcript: fileOf,
+        ...(options.consortium === undefined
+          ? {}
+          : { consortiumPublicKey: readConsortiumPublicKey(options.consortium) }),
+      });
+      if (audit.problems.length > 0)
+        throw new ConcordatError('BUNDLE_AUDIT_FAILED', `${bundle} and its transcript contradict each other`, {
+          problems: audit.problems,
+        });
+      output(command.optsWithGlobals()['json'] === true).result(auditText(audit), { audited: true, ...audit });
+    });
+
   program
     .command('predict')
     .description('score a table of raw values with a bundle, through onnxruntime')
@@ -114,6 +143,26 @@ export function registerModel(program: Command): void {
         );
       },
     );
+}
+
+/** Says which of the two things was proved, and what was not. */
+function auditText({ proved, entries, totals, maskedInputs, head, signedBy }: Audit): string {
+  const proof =
+    proved === 'recomputed'
+      ? [
+          `Proved      totals and the model follow from the masked inputs: ${totals} totals were rebuilt from the kept`,
+          '            masked inputs and revealed shares, every step of the coordinator was repeated on them, and result',
+          '            and model came out bit for bit.',
+        ]
+      : [
+          `Proved      these hashes were committed and signed by these sites: ${maskedInputs} masked inputs and ${totals} totals,`,
+          '            in this order.',
+          'Not proved  that the totals are sums of the masked inputs, or that the model follows from them: what would',
+          '            show it was not kept (transcript.retain).',
+        ];
+  return [`Transcript  ${entries} entries, head ${head ?? ''}`, `Signed by   ${signedBy.join(', ')}`, ...proof].join(
+    '\n',
+  );
 }
 
 async function listed(options: RegistryOptions) {

@@ -283,6 +283,9 @@ export class StudyHost {
           this.driver?.feed({ type: 'abandon', nowMs: this.ports.nowMs() });
         } finally {
           this.eachConnected((site) => this.ports.send(site, this.closedMessage()));
+          // What is kept of a published study is in the registry by now.
+          if (this.study.transcript?.retain === true)
+            for (const hash of this.transcript.addedInputs) this.ports.deleteBlob(hash);
         }
         return;
     }
@@ -384,7 +387,9 @@ export class StudyHost {
       },
       putBlob: (bytes: Uint8Array) => ports.putBlob(bytes),
       getBlob: (hash: string) => ports.getBlob(hash),
-      deleteBlob: (hash: string) => ports.deleteBlob(hash),
+      deleteBlob: (hash: string) => {
+        if (this.study.transcript?.retain !== true || !this.transcript.addedInputs.has(hash)) ports.deleteBlob(hash);
+      },
       send: (site: string, message: CoordinatorMessage) => ports.send(site, message),
       setTimer: (atMs: number) => ports.setTimer(atMs, () => this.driver?.feed({ type: 'tick', nowMs: ports.nowMs() })),
       nowMs: () => ports.nowMs(),

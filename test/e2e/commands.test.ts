@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
@@ -102,6 +102,19 @@ describe('a study decided by hand', () => {
     expect(await check(data)).toMatchObject({ status: 0, data: { verified: true, site: 'cedar' } });
     const cut = { ...data, entries: data.entries.slice(0, -1), countersigned: [] };
     expect(await check(cut)).toMatchObject({ status: 1, data: { error: { code: 'STORE_LEDGER_CONTRADICTED' } } });
+  });
+
+  it('is audited against its transcript, as far as the hashes reach', async () => {
+    const bundle = await federation.published(study);
+    const transcript = path.join(path.dirname(bundle), 'transcript');
+    const key = path.join(federation.consortiumFolder, 'consortium.pub');
+    const audited = await run('model', 'audit', bundle, '--transcript', transcript, '--consortium', key);
+    expect(audited).toMatchObject({ status: 0, data: { audited: true, proved: 'committed', problems: [] } });
+    const text = readFileSync(path.join(transcript, 'transcript.json'), 'utf8');
+    mkdirSync(file('changed'), { recursive: true });
+    writeFileSync(file('changed', 'transcript.json'), text.replace(/("totalHash":")../, '$1zz'));
+    const changed = await run('model', 'audit', bundle, '--transcript', file('changed'));
+    expect(changed).toMatchObject({ status: 1, data: { error: { code: 'BUNDLE_AUDIT_FAILED' } } });
   });
 
   it('is found in the registry, by the coordinator and by a site beside its running agent', async () => {
