@@ -262,6 +262,12 @@ export const STUDY_ERRORS = {
     exit: 3,
     hint: 'The same site connected again, so this connection was closed. Run one agent a site.',
   },
+  SITE_RESTORED: {
+    fault: 'site',
+    grpc: 'FAILED_PRECONDITION',
+    exit: 3,
+    hint: 'The site was started from a backup. Compare with `concordat coordinator egress` what it sent since, then `concordat site approve STUDY --restored`, or withdraw.',
+  },
   SITE_REVOKED: {
     fault: 'user',
     grpc: 'PERMISSION_DENIED',

@@ -1,5 +1,5 @@
 import { type BaselinePoint, MOST_INTERVALS } from '../shared/computations/cox/baseline.js';
-import type { DescribeBroadcast } from '../shared/computations/describe/declaration.js';
+import { type DescribeBroadcast, describedSitesOf } from '../shared/computations/describe/declaration.js';
 import type { NetBroadcast } from '../shared/computations/elastic-net/broadcast.js';
 import type { FedAvgBroadcast } from '../shared/computations/fedavg/declaration.js';
 import {
@@ -67,7 +67,7 @@ function standIns(
 }
 
 function describeStandIns(frame: Frame): DescribeBroadcast[] {
-  const sites = [...frame.training, ...frame.external].sort();
+  const sites = describedSitesOf(frame);
   const columns = frame.features.length + frame.covariates.filter((column) => column.levels === null).length;
   const exponents = new Int32Array(columns);
   const mean = new Float64Array(columns);
@@ -75,7 +75,14 @@ function describeStandIns(frame: Frame): DescribeBroadcast[] {
   const bins = Math.max(1, Math.floor(1000 / frame.minimumCount));
   return [
     { phase: 'counts' },
-    { phase: 'sums', exponents, sites, hidden: { whole: [], parts: [] }, shown: sites, pooledEvents: sites },
+    {
+      phase: 'sums',
+      exponents,
+      sites,
+      hidden: { whole: [], parts: [] },
+      shown: [...frame.training, ...frame.external].sort(),
+      pooledEvents: sites,
+    },
     { phase: 'central', exponents, sites, mean },
     { phase: 'histograms', sites, binnings: Array.from(mean, () => ({ low: 0, width: 1, bins })) },
   ];
@@ -85,7 +92,7 @@ function combatStandIns(planned: PlannedComputation): unknown[] {
   const { fits, frame } = planned.spec as { fits: readonly unknown[]; frame: Frame };
   const task = {
     untouched: new Uint8Array(frame.features.length),
-    gappy: new Int32Array(0),
+    gappy: Int32Array.from(frame.features.keys()),
     covariateMean: new Float64Array(0),
   };
   const tasks = fits.map(() => task);

@@ -29,6 +29,12 @@ function problemOf(error: unknown): AgentProgress {
   return { kind: 'problem', code, message: error instanceof Error ? error.message : String(error) };
 }
 
+interface ApproveOptions extends SiteOptions {
+  readonly yes?: boolean;
+  readonly dryRun?: boolean;
+  readonly restored?: boolean;
+}
+
 export function registerSite(program: Command): void {
   const site = program
     .command('site')
@@ -166,7 +172,8 @@ export function registerSite(program: Command): void {
     .argument('<study>', 'hash of the study, or its first digits')
     .option('--yes', 'do not ask (the picture is shown all the same)')
     .option('--dry-run', 'show what would leave and stop')
-    .action(async (study: string, options: SiteOptions & { yes?: boolean; dryRun?: boolean }, command: Command) => {
+    .option('--restored', 'although this site was started from a backup and cannot know what left since')
+    .action(async (study: string, options: ApproveOptions, command: Command) => {
       await approve(study, options, out(command));
     });
 
@@ -227,23 +234,27 @@ export function registerSite(program: Command): void {
 
 // Approval -----------------------------------------------------------------------------------------------------------
 
-async function approve(
-  digits: string,
-  options: SiteOptions & { readonly yes?: boolean; readonly dryRun?: boolean },
-  out: Output,
-): Promise<void> {
+async function approve(digits: string, options: ApproveOptions, out: Output): Promise<void> {
   const { decide, decisionGrounds, requireUndecided } = await import('../../site-agent/shell/decide.js');
   const { readSiteKeys } = await import('../../site-agent/keys.js');
   const { leavesByComputation } = await import('../../site-agent/preview.js');
   const { sitePolicy } = await import('../run-site.js');
+  const { acceptHistory, historyOf } = await import('../../site-agent/shell/restored.js');
   const { approvalPicture } = await import('../approval-picture.js');
   const { trustedRoster } = await import('../../site-agent/roster-store.js');
   const { site, signingKey } = readSiteKeys(options.dir);
   await withStore(options.dir, async (store) => {
     const known = findStudy(digits, await studiesOf(store));
-    if (options.dryRun !== true) requireUndecided(known);
+    const again = options.restored === true && historyOf(store, known.studyHash) === 'unknown';
+    if (options.dryRun !== true && !again) requireUndecided(known);
     const study = readStudyDocument(known.document, known.studyHash);
-    const place = { site, folder: options.dir, policy: sitePolicy(options.dir), nowMs: Date.now() };
+    const place = {
+      site,
+      folder: options.dir,
+      policy: sitePolicy(options.dir),
+      nowMs: Date.now(),
+      restoreAccepted: options.restored === true,
+    };
     const grounds = decisionGrounds(store, known, place, leavesByComputation(planStudy(study)));
     const picture = approvalPicture(study, known, trustedRoster(store, known.rosterVersion), site, grounds);
     if (!out.json) out.result(picture.text, picture.data);
@@ -260,6 +271,18 @@ async function approve(
       !(await confirmed(`Approve ${known.studyHash.slice(0, 12)} for site ${site}? [y/N] `))
     ) {
       out.result('Nothing was decided.', { ...picture.data, decision: null });
+      return;
+    }
+    if (again) {
+      acceptHistory(store, known);
+      out.result(
+        'Approved to go on. Start the agent again: it takes the whole plan as released and goes on from there.',
+        {
+          ...picture.data,
+          decision: 'approved',
+          restored: true,
+        },
+      );
       return;
     }
     decide(store, known, {

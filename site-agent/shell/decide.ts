@@ -18,6 +18,7 @@ import { overlapDecision, ownCohort } from '../guard.js';
 import { evaluateStudy, type Policy } from '../policy.js';
 import { encodeSiteRecord, type KnownStudy, knownStudies } from '../site-records.js';
 import { caseSecret, removedCases } from './removals.js';
+import { restoredAt } from './restored.js';
 
 /** What a decision is made on: by a person through `site approve`, or by the policy in a demonstration. */
 export interface DecisionGrounds {
@@ -39,7 +40,13 @@ export function boxKeyOwner(studyHash: string): string {
 export function decisionGrounds(
   store: SiteStore,
   known: KnownStudy,
-  place: { readonly site: string; readonly folder: string; readonly policy: Policy; readonly nowMs: number },
+  place: {
+    readonly site: string;
+    readonly folder: string;
+    readonly policy: Policy;
+    readonly nowMs: number;
+    readonly restoreAccepted?: boolean;
+  },
   leaves: Readonly<Record<string, readonly TensorSpec[]>>,
 ): DecisionGrounds {
   const study = readStudyDocument(known.document, known.studyHash);
@@ -51,6 +58,11 @@ export function decisionGrounds(
   const reasons = policy.allowed ? [] : [...policy.reasons];
   const expired = expiry(study, place.nowMs);
   if (expired !== null) reasons.push(expired);
+  const backup = restoredAt(store);
+  if (backup !== null && place.restoreAccepted !== true)
+    reasons.push(
+      `this site was started from a backup (${backup}), and what it released after the backup is not known here`,
+    );
   // Below the study's own minimum the site sits out, which every site may; the policy's larger one the study does not keep.
   const { minimumCohort } = place.policy;
   const sitsOut = cohort.cohort.n === 0 && minimumCohort <= study.privacy.minimumCohort;

@@ -10,6 +10,7 @@ import type { KnownStudy } from '../site-records.js';
 import { type AgentContext, codeOf } from './agent-context.js';
 import { boxKeyOwner, frozenCohort, guardRulesOf } from './decide.js';
 import type { LedgerKeeper } from './ledger-keeper.js';
+import { historyOf, markRestored } from './restored.js';
 import { SiteStudy, sentAndUnsigned } from './site-study.js';
 import { StudyPorts } from './study-ports.js';
 import type { TrustedChain } from './trusted-chain.js';
@@ -34,6 +35,8 @@ export class RunningStudies {
 
   /** Takes up every study that was running. One that cannot be (its table is gone or changed) keeps no other from it. */
   async takeUpAll(): Promise<void> {
+    const { restored, store, nowMs } = this.context.config;
+    if (restored) markRestored(store, nowMs());
     for (const known of this.context.log.all())
       if (known.approvals !== null && known.closed === null) await this.of(known.studyHash);
     await this.leaveWithdrawn();
@@ -162,6 +165,7 @@ export class RunningStudies {
       cohort: load.cohort,
       guardRules: guardRulesOf(study, policy, site, load),
       restored,
+      history: historyOf(store, studyHash),
     };
     return new SiteStudy(
       config,

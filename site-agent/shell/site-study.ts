@@ -5,6 +5,7 @@ import { invalid } from '../../shared/computations/received.js';
 import { decodeDocument } from '../../shared/document.js';
 import { ConcordatError, type ErrorCode } from '../../shared/errors.js';
 import {
+  type GuardDecision,
   type GuardRules,
   type GuardState,
   guardDecision,
@@ -16,7 +17,7 @@ import { type Plan, planStudy } from '../../shared/plan.js';
 import { decodeRoundDocument, type RoundDocument } from '../../shared/round-document.js';
 import { declarationHash } from '../../shared/secagg/context.js';
 import type { Secret } from '../../shared/secret.js';
-import type { Study } from '../../shared/study.js';
+import { type Study, studySites } from '../../shared/study.js';
 import type { Contribution, TensorSpec } from '../../shared/tensors.js';
 import { isTransient } from '../../shared/wire/status.js';
 import { SITE_COMPUTATIONS } from '../computations.js';
@@ -83,6 +84,8 @@ export interface SiteStudyConfig {
   readonly cohort: Cohort;
   readonly guardRules: GuardRules;
   readonly restored: boolean;
+  /** Whether sets may have been signed that the records do not tell of: the site was started from a backup since. */
+  readonly history: 'known' | 'unknown' | 'accepted';
 }
 
 const REJECTED_MAX = 100;
@@ -90,7 +93,7 @@ const REJECTED_MAX = 100;
 /** A round's broadcast as it arrived, with this agent's own declaration and the public results it builds on. */
 interface LoadedRound {
   readonly document: RoundDocument;
-  readonly leaves: TensorSpec[];
+  readonly leaves: readonly TensorSpec[];
   readonly results: ReadonlyMap<string, unknown>;
 }
 
@@ -137,6 +140,7 @@ export class SiteStudy {
   async start(): Promise<void> {
     const { records } = this.ports.readRecords();
     for (const record of records) this.follow(record);
+    this.requireHistory();
     // A broadcast that cannot be had now is fetched again when a message needs it.
     if (this.joined !== null) await this.load(this.joined.broadcastHash).catch(() => undefined);
     const { site, terms, signingKey, boxKey, restored } = this.config;
@@ -332,6 +336,34 @@ export class SiteStudy {
 
   // The disclosure guard ---------------------------------------------------------------------------------------------
 
+  /**
+   * The guard after a restore: everything that the study could have released is taken as released, all kinds of totals over
+   * all its sites. Under `wait` no other set is ever signed, so the guard is then at least as strict as before the loss. The
+   * plan is judged as a whole, for nothing of it would be news to the guard afterwards.
+   */
+  private assumePlan(results: ReadonlyMap<string, unknown>): GuardDecision {
+    const leaves = previewLeaves(this.plan).flatMap(({ rounds }) => rounds.flat());
+    const before = this.ports.readGuard();
+    const request = this.requestOf({ leaves, results }, studySites(this.config.study));
+    const decision = guardDecision(before, request, this.config.guardRules);
+    if (decision.ok && decision.state !== before) this.ports.appendRecords([], decision.state);
+    return decision;
+  }
+
+  /** Throws SITE_RESTORED where this site cannot know what it would add to. */
+  private requireHistory(): void {
+    const { history, terms } = this.config;
+    if (history === 'known') return;
+    if (history === 'unknown' && (terms.onMissingSite === 'continue' || terms.mode === 'plain'))
+      throw new ConcordatError(
+        'SITE_RESTORED',
+        'since the backup this site may have been in totals with other sites missing, and cannot know which',
+      );
+    const decision = this.assumePlan(new Map());
+    if (!decision.ok)
+      throw new ConcordatError('SITE_RESTORED', `the plan as a whole would not pass the guard: ${decision.message}`);
+  }
+
   private decide(set: SurvivorSet): 'ok' | ErrorCode {
     const loaded = this.documents.get(set.broadcastHash);
     if (loaded === undefined) return this.rejected.get(set.broadcastHash) ?? 'POLICY_DECLARATION_MISMATCH';
@@ -339,6 +371,12 @@ export class SiteStudy {
     if (instance !== set.computation) return 'POLICY_DECLARATION_MISMATCH';
     const order = this.plan.computations.map((planned) => planned.instance);
     if (!isInOrder(order, this.rounds, { instance, iteration, round: set.round })) return 'POLICY_ROUND_OUT_OF_ORDER';
+    // Who sits out is known by now: the same once more, without those who hide nobody.
+    const assumed = this.config.history === 'known' ? null : this.assumePlan(loaded.results);
+    if (assumed !== null && !assumed.ok) {
+      this.problem(assumed.code, assumed.message);
+      return assumed.code;
+    }
     const request = this.requestOf(loaded, set.survivors);
     const decision = guardDecision(this.ports.readGuard(), request, this.config.guardRules);
     if (!decision.ok) {
@@ -391,7 +429,7 @@ export class SiteStudy {
     return withRequest(guard, this.requestOf(loaded, offered.sites)).state;
   }
 
-  private requestOf({ leaves, results }: LoadedRound, sites: readonly string[]) {
+  private requestOf({ leaves, results }: Pick<LoadedRound, 'leaves' | 'results'>, sites: readonly string[]) {
     const counted = contributingSites(sites, results, this.config.site);
     return guardRequest(leaves, counted, guardScheme(this.config.study), this.plan.frame.cells);
   }

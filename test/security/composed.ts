@@ -51,7 +51,7 @@ export function chainBytes(chain: readonly SignedRoster[]): Uint8Array {
 }
 
 export class ComposedSite {
-  readonly store: SiteStore = memorySiteStore();
+  store: SiteStore = memorySiteStore();
   readonly progress: AgentProgress[] = [];
   readonly folder: string;
   agent!: SiteAgent;
@@ -62,6 +62,7 @@ export class ComposedSite {
   /** What the coordinator's messages become on the way to this site; null = lost. */
   beforeReceive: (message: ToSite) => ToSite | null = (message) => message;
   withholdUploads = false;
+  restored = false;
   policy = OPEN_POLICY;
   clockMs: () => number = () => Date.now();
   private queue: Promise<void> = Promise.resolve();
@@ -108,7 +109,7 @@ export class ComposedSite {
         },
       },
       leavesOfStudy: (study) => leavesByComputation(planStudy(study)),
-      restored: false,
+      restored: this.restored,
       progress: (event) => this.progress.push(event),
       nowMs: () => this.clockMs(),
     });
