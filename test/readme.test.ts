@@ -182,7 +182,9 @@ function concordat(args: readonly string[]): { status: number | null; stdout: st
 
 function nameOf(words: readonly string[]): string {
   const single = ['simulate', 'predict', 'demo'];
-  return single.includes(words[0]!) ? words[0]! : words.slice(0, 2).join(' ');
+  if (single.includes(words[0]!)) return words[0]!;
+  // `site cohort` is itself a group of commands.
+  return words.slice(0, words[1] === 'cohort' ? 3 : 2).join(' ');
 }
 
 function argumentsOf(words: readonly string[], help: string): { flags: string[]; positional: string[] } {
