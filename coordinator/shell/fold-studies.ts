@@ -7,6 +7,8 @@ import { proposedStudy, type StudyState, studyStep } from '../study.js';
 export function foldStudies(events: EventStore, blobs: Pick<BlobStore, 'getBlob'>): StudyState[] {
   const states = new Map<string, StudyState>();
   for (const { study, payload } of events.replay()) {
+    // Heads of egress ledgers belong to no study.
+    if (study === '') continue;
     const event = decodeLoggedEvent(payload);
     const state = states.get(study);
     if (event.type === 'proposed')
