@@ -1,9 +1,10 @@
 import type grpc from '@grpc/grpc-js';
 import { ConcordatError } from '../shared/errors.js';
 import type { CoordinatorHandlers } from '../shared/transport.js';
+import { commonVersion, PROTOCOL, type VersionRange, versionConflict } from '../shared/versions.js';
 import { decodeSiteFrame } from '../shared/wire/decode.js';
 import { encodeCoordinatorFrame } from '../shared/wire/encode.js';
-import { type Hello, PROTOCOL_VERSION, type SiteFrame, type ToSite } from '../shared/wire/types.js';
+import type { Hello, SiteFrame, ToSite } from '../shared/wire/types.js';
 import type { Access } from './rpc-access.js';
 import { addressOf } from './rpc-door.js';
 import { rpcError } from './rpc-services.js';
@@ -20,6 +21,8 @@ interface Connection {
 
 export interface StreamOptions {
   readonly programVersion: string;
+  /** What this program speaks, unless a test says otherwise. */
+  readonly protocol?: VersionRange;
   readonly heartbeatIntervalMs: number;
   readonly livenessTimeoutMs: number;
   readonly rosterVersion: () => number;
@@ -125,7 +128,7 @@ export class ControlStreams {
 
   /** The first frame of a stream. */
   private open(site: string, stream: Stream, frame: SiteFrame): Connection {
-    checkHello(site, frame);
+    const protocolVersion = checkHello(site, frame, this.options.protocol ?? PROTOCOL);
     this.end(site, new ConcordatError('SITE_REPLACED', `site "${site}" connected again`));
     const nowMs = this.options.nowMs();
     const connection: Connection = { site, stream, heardMs: nowMs, answeredMs: nowMs, heartbeat: 0 };
@@ -135,7 +138,7 @@ export class ControlStreams {
     stream.write(
       encodeCoordinatorFrame({
         type: 'welcome',
-        protocolVersion: PROTOCOL_VERSION,
+        protocolVersion,
         programVersion,
         heartbeatIntervalMs,
         rosterVersion,
@@ -194,16 +197,27 @@ export class ControlStreams {
   }
 }
 
-function checkHello(site: string, frame: SiteFrame): asserts frame is Hello {
+/** The version to speak. Throws WIRE_MESSAGE_UNKNOWN, WIRE_VERSION_MISMATCH or ENROLL_CERTIFICATE_UNKNOWN. */
+function checkHello(site: string, frame: SiteFrame, mine: VersionRange): number {
   if (frame.type !== 'hello') throw new ConcordatError('WIRE_MESSAGE_UNKNOWN', 'a stream must begin with hello');
-  if (frame.protocolVersion !== PROTOCOL_VERSION)
-    throw new ConcordatError(
-      'WIRE_VERSION_MISMATCH',
-      `the site speaks protocol ${frame.protocolVersion}, the coordinator ${PROTOCOL_VERSION}`,
-    );
+  const version = chosenVersion(frame, mine);
   if (frame.site !== site)
     throw new ConcordatError(
       'ENROLL_CERTIFICATE_UNKNOWN',
       `the certificate belongs to another site than "${frame.site}"`,
     );
+  return version;
+}
+
+function chosenVersion({ oldestProtocolVersion, protocolVersion, programVersion }: Hello, mine: VersionRange): number {
+  const theirs = { oldest: oldestProtocolVersion, newest: protocolVersion };
+  const version = commonVersion(mine, theirs);
+  if (version !== null) return version;
+  throw new ConcordatError(
+    'WIRE_VERSION_MISMATCH',
+    versionConflict(
+      { ...mine, name: 'the coordinator' },
+      { ...theirs, name: `the site (Concordat ${programVersion})` },
+    ),
+  );
 }

@@ -4,6 +4,7 @@ import { ConcordatError } from '../shared/errors.js';
 import { LIMITS, type Limits } from '../shared/limits.js';
 import type { Roster } from '../shared/roster.js';
 import type { CoordinatorHandlers, CoordinatorLink } from '../shared/transport.js';
+import type { VersionRange } from '../shared/versions.js';
 import { bundleDetail, bundleList, bundleQuery, enrollRequest, enrollResponse } from '../shared/wire/codecs.js';
 import { TIME_METADATA } from '../shared/wire/status.js';
 import { EnrollmentTries } from './enrollment-tries.js';
@@ -24,6 +25,8 @@ export interface ServerOptions {
   readonly roster: () => Roster | null;
   readonly handlers: CoordinatorHandlers;
   readonly programVersion: string;
+  /** What this program speaks, unless a test says otherwise. */
+  readonly protocol?: VersionRange;
   /** Told of what was not let in, for the log; repetitions are counted, not repeated. */
   readonly refused?: (refusal: Refusal) => void;
   /** Other limits than the program's, for tests. */
@@ -61,6 +64,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const tries = new EnrollmentTries(nowMs);
   const streams = new ControlStreams(access, handlers, {
     programVersion: options.programVersion,
+    ...(options.protocol === undefined ? {} : { protocol: options.protocol }),
     heartbeatIntervalMs: options.heartbeatIntervalMs ?? LIMITS.heartbeatIntervalMs,
     livenessTimeoutMs: options.livenessTimeoutMs ?? LIMITS.livenessTimeoutMs,
     rosterVersion: () => options.roster()?.version ?? 0,

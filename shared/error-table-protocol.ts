@@ -246,7 +246,7 @@ export const PROTOCOL_ERRORS = {
     fault: 'user',
     grpc: 'FAILED_PRECONDITION',
     exit: 2,
-    hint: 'The folder was written by another version of Concordat. Use that version, or a fresh folder.',
+    hint: 'The message says whether this program or the folder is the older one. A newer folder needs a newer Concordat; an older one is opened by the release in between.',
   },
   WIRE_COMPRESSED: {
     fault: 'stranger',
@@ -390,6 +390,6 @@ export const PROTOCOL_ERRORS = {
     fault: 'user',
     grpc: 'FAILED_PRECONDITION',
     exit: 4,
-    hint: 'Coordinator and site speak different versions of the protocol. Bring both to the same version of Concordat.',
+    hint: 'The two sides know no version in common. Upgrade the one that the message names; releases next to each other work together.',
   },
 } as const satisfies Record<string, ErrorEntry>;

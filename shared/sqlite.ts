@@ -25,7 +25,9 @@ export function openSqlite(
     if (found.user_version !== 0 && found.user_version !== options.format)
       throw new ConcordatError(
         'STORE_VERSION',
-        `${file} has format ${found.user_version}, this program writes ${options.format}`,
+        found.user_version > options.format
+          ? `${file} has format ${found.user_version}, made by a newer Concordat; this one knows ${options.format}: upgrade it`
+          : `${file} has format ${found.user_version}, which this Concordat (format ${options.format}) no longer opens`,
       );
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = FULL');

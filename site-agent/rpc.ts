@@ -3,18 +3,12 @@ import type { EnrollmentGrant, EnrollmentRequest, Invitation } from '../shared/e
 import { ConcordatError } from '../shared/errors.js';
 import { LIMITS } from '../shared/limits.js';
 import type { SiteEvents, SiteLink } from '../shared/transport.js';
+import { commonVersion, PROTOCOL, type VersionRange, versionConflict } from '../shared/versions.js';
 import { bundleDetail, bundleList, bundleQuery, enrollRequest, enrollResponse } from '../shared/wire/codecs.js';
 import { decodeCoordinatorFrame } from '../shared/wire/decode.js';
 import { encodeSiteFrame } from '../shared/wire/encode.js';
 import { isTransient } from '../shared/wire/status.js';
-import {
-  type BundleDetail,
-  type BundleEntry,
-  type BundleQuery,
-  type FromSite,
-  PROTOCOL_VERSION,
-  type Welcome,
-} from '../shared/wire/types.js';
+import type { BundleDetail, BundleEntry, BundleQuery, FromSite, Welcome } from '../shared/wire/types.js';
 import { type ChannelOptions, callUnary, errorOf, explained, openStubs, type Stubs } from './rpc-channel.js';
 import { downloadBlob, type Line, uploadBlob } from './rpc-transfer.js';
 
@@ -27,6 +21,8 @@ export interface ConnectionOptions extends ChannelOptions {
    */
   readonly nextCertificate?: (refused: TlsCredentials) => TlsCredentials;
   readonly programVersion: string;
+  /** What this program speaks, unless a test says otherwise. */
+  readonly protocol?: VersionRange;
   readonly events: SiteEvents;
   /** Uniform on [0, 1): spreads the reconnects of many sites. */
   readonly random: () => number;
@@ -196,7 +192,16 @@ class Connection implements SiteLink, Line {
     clearInterval(this.heartbeat);
     this.heartbeat = setTimeout(() => this.giveUp(stream), this.livenessTimeoutMs);
     const { site, programVersion } = this.options;
-    stream.write(encodeSiteFrame({ type: 'hello', site, protocolVersion: PROTOCOL_VERSION, programVersion }));
+    const { oldest, newest } = this.options.protocol ?? PROTOCOL;
+    stream.write(
+      encodeSiteFrame({
+        type: 'hello',
+        site,
+        protocolVersion: newest,
+        oldestProtocolVersion: oldest,
+        programVersion,
+      }),
+    );
   }
 
   private received(wire: unknown): void {
@@ -204,8 +209,17 @@ class Connection implements SiteLink, Line {
     this.heardMs = performance.now();
     if (frame.type === 'heartbeatAnswer') return;
     if (frame.type === 'welcome') {
-      if (frame.protocolVersion !== PROTOCOL_VERSION || this.welcome !== null)
-        throw new ConcordatError('WIRE_VERSION_MISMATCH', `the coordinator speaks protocol ${frame.protocolVersion}`);
+      if (this.welcome !== null) throw new ConcordatError('WIRE_MESSAGE_UNKNOWN', 'a second welcome came');
+      const chosen = { oldest: frame.protocolVersion, newest: frame.protocolVersion };
+      const mine = this.options.protocol ?? PROTOCOL;
+      if (commonVersion(mine, chosen) === null)
+        throw new ConcordatError(
+          'WIRE_VERSION_MISMATCH',
+          versionConflict(
+            { ...mine, name: 'the site' },
+            { ...chosen, name: `the coordinator (Concordat ${frame.programVersion})` },
+          ),
+        );
       this.welcome = frame;
       this.failures = 0;
       this.sequence = 0;

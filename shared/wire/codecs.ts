@@ -100,7 +100,12 @@ type Table<Frame extends { readonly type: string }> = {
 };
 
 export const SITE_FRAMES: Table<wire.SiteFrame> = {
-  hello: message<wire.Hello, gen.Hello>({ site, protocolVersion: uint32, programVersion: name }),
+  hello: message<wire.Hello, gen.Hello>({
+    site,
+    protocolVersion: uint32,
+    oldestProtocolVersion: uint32,
+    programVersion: name,
+  }),
   heartbeat: message<wire.Heartbeat, gen.Heartbeat>({ sequence: uint64 }),
   taskProgress: message<study.TaskProgress, gen.TaskProgress>({
     studyHash: hash,

@@ -4,18 +4,18 @@ import type { StudyCoordinatorMessage, StudySiteMessage } from '../study-message
 
 /** What the parts of the protocol carry besides the messages of rounds and studies, as domain types. */
 
-/** Neighbouring versions of the program speak the same protocol version; others are refused at the first message. */
-export const PROTOCOL_VERSION = 1;
-
 export interface Hello {
   readonly type: 'hello';
   readonly site: string;
+  /** The newest that the site speaks, and the oldest. */
   readonly protocolVersion: number;
+  readonly oldestProtocolVersion: number;
   readonly programVersion: string;
 }
 
 export interface Welcome {
   readonly type: 'welcome';
+  /** The one that both speak from here on. */
   readonly protocolVersion: number;
   readonly programVersion: string;
   readonly heartbeatIntervalMs: number;

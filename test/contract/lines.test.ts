@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => loopback.stop());
 
 describe('a control stream', () => {
-  const hello = { site: 'alder', protocolVersion: 1, programVersion: 'test' };
+  const hello = { site: 'alder', protocolVersion: 1, oldestProtocolVersion: 1, programVersion: 'test' };
   /** Sends these frames on a raw stream; the code with which the coordinator ends it, or `open` where it answers. */
   async function answerTo(frames: object[]): Promise<string> {
     const { stubs, close } = openStubs({
@@ -42,7 +42,9 @@ describe('a control stream', () => {
   it('begins with hello in the same protocol, once, and its heartbeats count upwards', async () => {
     const beat = (sequence: number) => ({ heartbeat: { sequence: String(sequence) } });
     expect(await answerTo([{ hello }, beat(1)])).toBe('open');
-    expect(await answerTo([{ hello: { ...hello, protocolVersion: 2 } }])).toBe('WIRE_VERSION_MISMATCH');
+    expect(await answerTo([{ hello: { ...hello, protocolVersion: 3, oldestProtocolVersion: 2 } }])).toBe(
+      'WIRE_VERSION_MISMATCH',
+    );
     expect(await answerTo([beat(1)])).toBe('WIRE_MESSAGE_UNKNOWN');
     expect(await answerTo([{}])).toBe('WIRE_MESSAGE_UNKNOWN');
     expect(await answerTo([{ hello: { site: 'alder' } }])).toBe('WIRE_FIELD_MISSING');

@@ -38,7 +38,7 @@ const approval = () => ({
 const sets = () => ({ survivors: ['alder', 'cedar'], dropped: ['birch'] });
 
 export const SITE_SAMPLES: SiteFrame[] = [
-  { type: 'hello', site: 'alder', protocolVersion: 1, programVersion: '0.1.0' },
+  { type: 'hello', site: 'alder', protocolVersion: 2, oldestProtocolVersion: 1, programVersion: '0.1.0' },
   { type: 'heartbeat', sequence: 2 ** 40 },
   { type: 'taskProgress', studyHash: hash(), computation: 'cox', round: 0, message: '' },
   { type: 'approval', approval: approval() },

@@ -140,7 +140,7 @@ describe('what cannot be is refused', () => {
     expect(codeOf(() => decodeSiteFrame(refusal('SECAGG_SECRETS_LOST')))).toBe('none');
     expect(codeOf(() => decodeSiteFrame(refusal('SECAGG_NO_SUCH_CODE')))).toBe('WIRE_FIELD_INVALID');
     expect(codeOf(() => decodeSiteFrame(refusal('toString')))).toBe('WIRE_FIELD_INVALID');
-    const hello = { site: 'alder', protocolVersion: 1, programVersion: 'a\u001b[2J' };
+    const hello = { site: 'alder', protocolVersion: 1, oldestProtocolVersion: 1, programVersion: 'a\u001b[2J' };
     expect(codeOf(() => decodeSiteFrame(siteOverWire({ hello })))).toBe('WIRE_FIELD_INVALID');
   });
 
