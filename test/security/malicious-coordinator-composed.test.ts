@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import { decodeDocument } from '../../shared/document.js';
+import { decodeDocument, encodeDocument } from '../../shared/document.js';
 import { memoryEventStore } from '../../shared/memory-stores.js';
 import { decodeRoundDocument, encodeRoundDocument, type RoundDocument } from '../../shared/round-document.js';
 import { studyHash } from '../../shared/study.js';
@@ -104,7 +104,15 @@ test('results of earlier computations: none left out, none changed, none that is
   };
   expect(await refusalOf(5, other)).toBe('POLICY_BROADCAST_INVALID');
   await world?.close();
-  expect(await refusalOf(6, other)).toBe('POLICY_BROADCAST_INVALID');
+  // One that could have been the result, but is not the one that the round before was computed with.
+  const second = (given: Offer, of: Composed) => {
+    const { upstream } = decodeRoundDocument(of.blobs.getBlob(given.broadcastHash));
+    const result = decodeDocument(of.blobs.getBlob(upstream['describe']!)) as object;
+    const changed = of.blobs.putBlob(encodeDocument({ ...result, outcome: null }));
+    of.service.publishBlobs([changed]);
+    return withDocument((document) => ({ upstream: { ...document.upstream, describe: changed } }))(given, of);
+  };
+  expect(await refusalOf(6, second)).toBe('POLICY_BROADCAST_INVALID');
 }, 60_000);
 
 test('a broadcast that is no document at all', async () => {
