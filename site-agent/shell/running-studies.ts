@@ -11,7 +11,8 @@ import { type AgentContext, codeOf } from './agent-context.js';
 import { boxKeyOwner, frozenCohort, guardRulesOf } from './decide.js';
 import type { LedgerKeeper } from './ledger-keeper.js';
 import { historyOf, markRestored } from './restored.js';
-import { SiteStudy, sentAndUnsigned } from './site-study.js';
+import { SiteStudy } from './site-study.js';
+import { sentAndUnsigned } from './study-guard.js';
 import { StudyPorts } from './study-ports.js';
 import type { TrustedChain } from './trusted-chain.js';
 

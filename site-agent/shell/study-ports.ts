@@ -8,7 +8,7 @@ import { guardStateShape } from '../stored-records.js';
 import type { AgentContext } from './agent-context.js';
 import { computeHere } from './computer.js';
 import type { LedgerKeeper } from './ledger-keeper.js';
-import type { SiteStudyPorts } from './site-study.js';
+import type { SiteStudyPorts } from './site-study-ports.js';
 
 /** Joins running studies to the site's store and connection. The guard is one for all studies over a cohort. */
 export class StudyPorts {
