@@ -9,67 +9,93 @@ import type { TensorSpec } from '../shared/tensors.js';
 /** What a computation may be called here: exactly what this agent has site halves for. */
 export const COMPUTATION_NAMES = ['describe', 'combat', 'moments', 'logistic', 'cox', 'fedavg', 'validate'] as const;
 
-/** policy.yaml: what this site allows, whatever a study asks. Local; its own file, so that it can be reviewed. */
-export const policySchema = z.strictObject({
-  concordat: z.literal(1).describe('Version of the policy format.'),
-  minimumCohort: z.int().min(1).default(10).describe('A study that accepts fewer cases per site is refused.'),
-  minimumCount: z.int().min(1).default(5).describe('A study that shows smaller counts is refused.'),
-  minimumCases: z
-    .int()
-    .min(1)
-    .default(5)
-    .describe("Two studies' cohorts must be equal or differ by at least so many cases."),
-  dominance: z
-    .number()
-    .positive()
-    .max(1)
-    .default(0.9)
-    .describe('A cohort is refused where one case makes up a larger share of a numeric column; 1 turns the rule off.'),
-  minSites: z
-    .int()
-    .min(2)
-    .default(3)
-    .describe('Totals over fewer sites count as isolating; a study with a lower number is refused.'),
-  computations: z
-    .array(z.enum(COMPUTATION_NAMES))
-    .default([...COMPUTATION_NAMES])
-    .describe('Computations that may run here.'),
-  secureAggregation: z
-    .enum(['required', 'optional'])
-    .default('required')
-    .describe('`optional` accepts studies whose coordinator sees each contribution.'),
-  coordinator: z
-    .enum(['malicious', 'curious'])
-    .default('curious')
-    .describe('`malicious` refuses studies that trust the coordinator to follow the protocol.'),
-  visibility: z
-    .strictObject({
-      metrics: z.boolean().default(true).describe("This site's own validation metrics may be visible."),
-      descriptions: z.boolean().default(true).describe("This site's own counts and distributions may be visible."),
-      aggregate: z
-        .boolean()
-        .default(false)
-        .describe('Totals may isolate this site where the study lists it under privacy.showAggregate.'),
-    })
-    .prefault({})
-    .describe('What may be visible for this site alone.'),
-  retainedTranscript: z
-    .boolean()
-    .default(false)
-    .describe('Studies may have the coordinator keep masked inputs and revealed shares (transcript.retain).'),
-  automaticApproval: z
-    .boolean()
-    .default(false)
-    .describe('Approve every study that this policy allows without asking. For demonstrations.'),
-});
+export const PRESETS = ['strict', 'standard'] as const;
+export type Preset = (typeof PRESETS)[number];
+
+/**
+ * policy.yaml: what this site allows, whatever a study asks. Local; its own file, so that it can be reviewed. A preset is
+ * nothing but the defaults of the other fields: whatever stands in the file goes before it.
+ */
+function policySchemaOf(preset: Preset) {
+  return z.strictObject({
+    concordat: z.literal(1).describe('Version of the policy format.'),
+    preset: z
+      .enum(PRESETS)
+      .default('strict')
+      .describe('What holds for the fields that are left out; the table below says how the presets differ.'),
+    minimumCohort: z.int().min(1).default(10).describe('A study that accepts fewer cases per site is refused.'),
+    minimumCount: z.int().min(1).default(5).describe('A study that shows smaller counts is refused.'),
+    minimumCases: z
+      .int()
+      .min(1)
+      .default(5)
+      .describe("Two studies' cohorts must be equal or differ by at least so many cases."),
+    dominance: z
+      .number()
+      .positive()
+      .max(1)
+      .default(0.9)
+      .describe(
+        'A cohort is refused where one case makes up a larger share of a numeric column; 1 turns the rule off.',
+      ),
+    minSites: z
+      .int()
+      .min(2)
+      .default(3)
+      .describe('Totals over fewer sites count as isolating; a study with a lower number is refused.'),
+    computations: z
+      .array(z.enum(COMPUTATION_NAMES))
+      .default([...COMPUTATION_NAMES])
+      .describe('Computations that may run here.'),
+    secureAggregation: z
+      .enum(['required', 'optional'])
+      .default('required')
+      .describe('`optional` accepts studies whose coordinator sees each contribution.'),
+    coordinator: z
+      .enum(['malicious', 'curious'])
+      .default('curious')
+      .describe('`malicious` refuses studies that trust the coordinator to follow the protocol.'),
+    visibility: z
+      .strictObject({
+        metrics: z.boolean().default(true).describe("This site's own validation metrics may be visible."),
+        descriptions: z.boolean().default(true).describe("This site's own counts and distributions may be visible."),
+        aggregate: z
+          .boolean()
+          .default(preset === 'standard')
+          .describe('Totals may isolate this site where the study lists it under privacy.showAggregate.'),
+      })
+      .prefault({})
+      .describe('What may be visible for this site alone.'),
+    retainedTranscript: z
+      .boolean()
+      .default(false)
+      .describe('Studies may have the coordinator keep masked inputs and revealed shares (transcript.retain).'),
+    automaticApproval: z
+      .boolean()
+      .default(false)
+      .describe('Approve every study that this policy allows without asking. For demonstrations.'),
+  });
+}
+
+/** The schema with the defaults of `strict`; the presets differ in nothing else. */
+export const policySchema = policySchemaOf('strict');
 
 export type Policy = z.output<typeof policySchema>;
 
-export const DEFAULT_POLICY: Policy = policySchema.parse({ concordat: 1 });
+/** What a preset alone allows. */
+export function presetPolicy(preset: Preset): Policy {
+  return policySchemaOf(preset).parse({ concordat: 1, preset });
+}
+
+export const DEFAULT_POLICY: Policy = presetPolicy('strict');
 
 /** @throws ConcordatError POLICY_UNREADABLE or POLICY_INVALID with every problem at once. */
 export function parsePolicy(text: string, file: string): Policy {
-  const reading = readYaml(text, file, policySchema);
+  const strict = readYaml(text, file, policySchema);
+  const reading =
+    strict.kind === 'ok' && strict.value.preset !== 'strict'
+      ? readYaml(text, file, policySchemaOf(strict.value.preset))
+      : strict;
   if (reading.kind === 'ok') return reading.value;
   const { kind, problems } = reading;
   throw kind === 'unreadable'
@@ -81,6 +107,75 @@ export function parsePolicy(text: string, file: string): Policy {
           problems,
         },
       );
+}
+
+/** One field of the policy in force, `visibility.aggregate` for one inside a group. */
+export interface PolicyField {
+  readonly field: string;
+  readonly value: unknown;
+  /** What the preset alone would have there. */
+  readonly preset: unknown;
+  readonly origin: 'preset' | 'override';
+  readonly meaning: string;
+}
+
+/** The policy in force, field by field, and where it departs from its preset. */
+export function policyFields(policy: Policy): PolicyField[] {
+  const meanings = new Map(fieldMeanings());
+  const base = new Map(flat(presetPolicy(policy.preset)));
+  return flat(policy).map(([field, value]) => ({
+    field,
+    value,
+    preset: base.get(field),
+    origin: JSON.stringify(base.get(field)) === JSON.stringify(value) ? 'preset' : 'override',
+    meaning: meanings.get(field) ?? '',
+  }));
+}
+
+/** The groups opened up, in the order of the schema. */
+function flat(policy: Policy): [string, unknown][] {
+  const { concordat: _, preset: __, ...fields } = policy;
+  return Object.entries(fields).flatMap(([field, value]): [string, unknown][] =>
+    field === 'visibility'
+      ? Object.entries(policy.visibility).map(([name, seen]) => [`visibility.${name}`, seen])
+      : [[field, value]],
+  );
+}
+
+function fieldMeanings(): [string, string][] {
+  const { shape } = policySchema;
+  return [
+    ...Object.entries(shape).map(([field, schema]): [string, string] => [field, schema.description ?? '']),
+    ...Object.entries(shape.visibility.unwrap().shape).map(([name, schema]): [string, string] => [
+      `visibility.${name}`,
+      schema.description ?? '',
+    ]),
+  ];
+}
+
+/**
+ * policy.yaml as `site init` writes it: the preset, and every other field as a comment with its value under the preset and a
+ * sentence. Only what a hospital uncomments departs from the preset, so changing the preset's name changes all the rest.
+ */
+export function policyTemplate(preset: Preset): string {
+  const fields = policyFields(presetPolicy(preset));
+  const line = (name: string, { value, meaning }: PolicyField, indent = '') =>
+    `# ${meaning.replaceAll('`', '')}\n#${indent}${name}: ${JSON.stringify(value).replaceAll('"', '').replaceAll(',', ', ')}`;
+  const seen = fields.filter(({ field }) => field.startsWith('visibility.'));
+  const blocks = fields.flatMap((entry) => {
+    if (!entry.field.startsWith('visibility.')) return [line(entry.field, entry)];
+    if (entry !== seen[0]) return [];
+    return [
+      ['#visibility:', ...seen.map((each) => line(each.field.slice('visibility.'.length), each, '  '))].join('\n'),
+    ];
+  });
+  return `# What this site allows, whatever a study asks. docs/study.md describes the fields, docs/security.md the presets.
+# \`concordat site policy\` shows what is in force. A field without # goes before the preset.
+concordat: 1
+preset: ${preset}
+
+${blocks.join('\n\n')}
+`;
 }
 
 export type PolicyDecision =

@@ -1,24 +1,21 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { ERROR_TABLE } from '../../shared/error-table.js';
 import { ConcordatError } from '../../shared/errors.js';
 import { toHex } from '../../shared/hex.js';
-import { planStudy } from '../../shared/plan.js';
-import type { SiteStore } from '../../shared/stores.js';
-import { studySites } from '../../shared/study.js';
-import { readStudyDocument } from '../../shared/study-signatures.js';
 import type { AgentProgress } from '../../site-agent/agent.js';
-import type { KnownStudy } from '../../site-agent/site-records.js';
+import type { Preset } from '../../site-agent/policy.js';
 import { type Output, output } from '../console.js';
-import { table } from '../format.js';
 import { type KeptRunning, keepRunning } from '../keep-running.js';
 import { type ObservationOptions, startObserver, withObservation } from '../observe/observe.js';
 import { registerSiteCohort } from './cohort.js';
 import { reportChecks, untilSignal } from './coordinator.js';
 import { registerSiteEgress } from './egress.js';
-import { findStudy, studiesOf, withStore } from './site-store.js';
+import { registerSiteDecisions } from './site-decide.js';
+import { presetOption, registerSitePolicy, writeTemplates } from './site-policy.js';
+import { withStore } from './site-store.js';
+import { studiesText, studyRows } from './site-studies.js';
 
 interface SiteOptions {
   readonly dir: string;
@@ -27,12 +24,6 @@ interface SiteOptions {
 function problemOf(error: unknown): AgentProgress {
   const code = error instanceof ConcordatError ? error.code : 'INTERNAL_BUG';
   return { kind: 'problem', code, message: error instanceof Error ? error.message : String(error) };
-}
-
-interface ApproveOptions extends SiteOptions {
-  readonly yes?: boolean;
-  readonly dryRun?: boolean;
-  readonly restored?: boolean;
 }
 
 export function registerSite(program: Command): void {
@@ -45,10 +36,11 @@ export function registerSite(program: Command): void {
   withFolder(site.command('init'))
     .description('make the site’s keys; they never leave the folder')
     .argument('<name>', 'name of the site, as the consortium invites it')
-    .action(async (name: string, options: SiteOptions, command: Command) => {
+    .addOption(presetOption())
+    .action(async (name: string, options: SiteOptions & { preset: Preset }, command: Command) => {
       const { initSite } = await import('../../site-agent/keys.js');
       const keys = await initSite(options.dir, name);
-      writeTemplates(options.dir);
+      await writeTemplates(options.dir, options.preset);
       out(command).result(
         `Keys of site ${name} made in ${options.dir}/keys.\nSigning key  ${toHex(keys.signingPublicKey)}   (read it to the consortium by telephone)\n\nNext: put the table’s name into ${options.dir}/cohort.yaml, review ${options.dir}/policy.yaml, then\n  concordat site enroll INVITATION --dir ${options.dir}`,
         { site: name, folder: options.dir, signingPublicKey: toHex(keys.signingPublicKey) },
@@ -167,191 +159,10 @@ export function registerSite(program: Command): void {
       out(command).result(studiesText(studies), { studies });
     });
 
-  withFolder(site.command('approve'))
-    .description('show what would leave, then approve; the running agent sends the decision')
-    .argument('<study>', 'hash of the study, or its first digits')
-    .option('--yes', 'do not ask (the picture is shown all the same)')
-    .option('--dry-run', 'show what would leave and stop')
-    .option('--restored', 'although this site was started from a backup and cannot know what left since')
-    .action(async (study: string, options: ApproveOptions, command: Command) => {
-      await approve(study, options, out(command));
-    });
-
-  withFolder(site.command('decline'))
-    .description('decline a study; the running agent sends the decision')
-    .argument('<study>', 'hash of the study, or its first digits')
-    .requiredOption('--reason <text>', 'why, in a sentence that the consortium will read')
-    .action(async (study: string, options: SiteOptions & { reason: string }, command: Command) => {
-      const { decide } = await import('../../site-agent/shell/decide.js');
-      const { readSiteKeys } = await import('../../site-agent/keys.js');
-      const { site: name, signingKey } = readSiteKeys(options.dir);
-      const known = await withStore(options.dir, async (store) => {
-        const found = findStudy(study, await studiesOf(store));
-        decide(store, found, {
-          site: name,
-          signingKey,
-          frozen: null,
-          decision: 'declined',
-          reason: options.reason,
-          nowMs: Date.now(),
-        });
-        return found;
-      });
-      out(command).result(`Declined ${known.studyHash.slice(0, 12)}.`, {
-        study: known.studyHash,
-        decision: 'declined',
-        reason: options.reason,
-      });
-    });
-
-  withFolder(site.command('withdraw'))
-    .description('stop every further contribution to a study that this site approved; the study ends')
-    .argument('<study>', 'hash of the study, or its first digits')
-    .requiredOption('--reason <text>', 'why, in a sentence that the consortium will read')
-    .action(async (study: string, options: SiteOptions & { reason: string }, command: Command) => {
-      const { withdraw } = await import('../../site-agent/shell/decide.js');
-      const { readSiteKeys } = await import('../../site-agent/keys.js');
-      const { signingKey } = readSiteKeys(options.dir);
-      const { known, totals } = await withStore(options.dir, async (store) => {
-        const known = findStudy(study, await studiesOf(store));
-        withdraw(store, known, { signingKey, reason: options.reason, nowMs: Date.now() });
-        const closed = known.participant.filter((record) => record.type === 'closed' && record.outcome === 'total');
-        return { known, totals: closed.length };
-      });
-      const taken =
-        totals === 0
-          ? 'No total has this site’s contribution in it.'
-          : `${totals} totals have this site’s contribution in them and cannot be taken back.`;
-      out(command).result(
-        `Withdrawn from ${known.studyHash.slice(0, 12)}: nothing more of it leaves this site.\n${taken}\nThe running agent tells the coordinator, and the study ends for everybody.`,
-        { study: known.studyHash, decision: 'withdrawn', reason: options.reason, totals },
-      );
-    });
-
+  registerSiteDecisions(site);
+  registerSitePolicy(site);
   registerSiteEgress(site);
   registerSiteCohort(site);
-}
-
-// Approval -----------------------------------------------------------------------------------------------------------
-
-async function approve(digits: string, options: ApproveOptions, out: Output): Promise<void> {
-  const { decide, decisionGrounds, requireUndecided } = await import('../../site-agent/shell/decide.js');
-  const { readSiteKeys } = await import('../../site-agent/keys.js');
-  const { leavesByComputation } = await import('../../site-agent/preview.js');
-  const { sitePolicy } = await import('../run-site.js');
-  const { acceptHistory, historyOf } = await import('../../site-agent/shell/restored.js');
-  const { approvalPicture } = await import('../approval-picture.js');
-  const { trustedRoster } = await import('../../site-agent/roster-store.js');
-  const { site, signingKey } = readSiteKeys(options.dir);
-  await withStore(options.dir, async (store) => {
-    const known = findStudy(digits, await studiesOf(store));
-    const again = options.restored === true && historyOf(store, known.studyHash) === 'unknown';
-    if (options.dryRun !== true && !again) requireUndecided(known);
-    const study = readStudyDocument(known.document, known.studyHash);
-    const place = {
-      site,
-      folder: options.dir,
-      policy: sitePolicy(options.dir),
-      nowMs: Date.now(),
-      restoreAccepted: options.restored === true,
-    };
-    const grounds = decisionGrounds(store, known, place, leavesByComputation(planStudy(study)));
-    const picture = approvalPicture(study, known, trustedRoster(store, known.rosterVersion), site, grounds);
-    if (!out.json) out.result(picture.text, picture.data);
-    if (grounds.reasons.length > 0)
-      throw new ConcordatError('POLICY_STUDY_REFUSED', 'this site’s policy does not allow the study', {
-        problems: grounds.reasons.map((message) => ({ message })),
-      });
-    if (options.dryRun === true) {
-      if (out.json) out.result('', { ...picture.data, decision: null });
-      return;
-    }
-    if (
-      options.yes !== true &&
-      !(await confirmed(`Approve ${known.studyHash.slice(0, 12)} for site ${site}? [y/N] `))
-    ) {
-      out.result('Nothing was decided.', { ...picture.data, decision: null });
-      return;
-    }
-    if (again) {
-      acceptHistory(store, known);
-      out.result(
-        'Approved to go on. Start the agent again: it takes the whole plan as released and goes on from there.',
-        {
-          ...picture.data,
-          decision: 'approved',
-          restored: true,
-        },
-      );
-      return;
-    }
-    decide(store, known, {
-      site,
-      signingKey,
-      frozen: grounds.frozen,
-      decision: 'approved',
-      reason: '',
-      nowMs: Date.now(),
-    });
-    out.result('Approved and signed. The running agent sends it.', { ...picture.data, decision: 'approved' });
-  });
-}
-
-async function confirmed(question: string): Promise<boolean> {
-  if (!process.stdin.isTTY) return false;
-  const prompt = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await prompt.question(question);
-  prompt.close();
-  return /^y(es)?$/i.test(answer.trim());
-}
-
-// Helpers ------------------------------------------------------------------------------------------------------------
-
-interface StudyRow {
-  readonly study: string;
-  readonly name: string;
-  readonly state: string;
-  readonly sites: number;
-  readonly computation: string;
-  readonly round: number;
-}
-
-async function studyRows(store: SiteStore): Promise<StudyRow[]> {
-  return (await studiesOf(store)).map((known) => {
-    const study = readStudyDocument(known.document, known.studyHash);
-    const last = known.participant.findLast((record) => record.type === 'joined');
-    return {
-      study: known.studyHash,
-      name: study.name,
-      state: stateOf(known),
-      sites: studySites(study).length,
-      computation: last?.type === 'joined' ? last.computation : '',
-      round: last?.type === 'joined' ? last.round : 0,
-    };
-  });
-}
-
-function stateOf(known: KnownStudy): string {
-  if (known.closed !== null) return known.closed.phase;
-  if (known.withdrawal !== null) return 'withdrawn here';
-  if (known.ratification !== null) return known.ratification.verdict;
-  if (known.approvals !== null) return 'running';
-  return known.approval?.decision ?? 'waiting for your decision';
-}
-
-function studiesText(studies: readonly StudyRow[]): string {
-  if (studies.length === 0) return 'No study was proposed to this site.';
-  return table(
-    ['study', 'name', 'state', 'sites', 'computation', 'round'],
-    studies.map((row) => [
-      row.study.slice(0, 12),
-      row.name,
-      row.state,
-      row.sites,
-      row.computation,
-      row.round === 0 ? '' : row.round,
-    ]),
-  );
 }
 
 function progressLine(write: (line: string) => void): (event: AgentProgress) => void {
@@ -377,22 +188,4 @@ function progressLine(write: (line: string) => void): (event: AgentProgress) => 
         return write(`problem ${event.code}: ${event.message}\n  ${ERROR_TABLE[event.code].hint}`);
     }
   };
-}
-
-/** Files a hospital fills in or reviews; never overwritten. */
-function writeTemplates(folder: string): void {
-  const templates: [string, string][] = [
-    [
-      'cohort.yaml',
-      '# Which table holds this site’s cases, and what its columns are called here. See docs/study.md.\nconcordat: 1\ntable: cases.csv\nid: patient_id\nmissing: ["", NA]\n# columns: {sex: Geschlecht}        # study name: local name\n# values: {sex: {w: F, m: M}}\n',
-    ],
-    [
-      'policy.yaml',
-      '# What this site allows, whatever a study asks. These are the strict defaults. See docs/study.md.\nconcordat: 1\nminimumCohort: 10\nminimumCount: 5\nminimumCases: 5\nminSites: 3\nsecureAggregation: required\nvisibility: {metrics: true, descriptions: true, aggregate: false}\nautomaticApproval: false\n',
-    ],
-  ];
-  for (const [name, text] of templates) {
-    const file = path.join(folder, name);
-    if (!existsSync(file)) writeFileSync(file, text);
-  }
 }

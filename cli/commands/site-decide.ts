@@ -1,0 +1,157 @@
+import { createInterface } from 'node:readline/promises';
+import type { Command } from 'commander';
+import { ConcordatError } from '../../shared/errors.js';
+import { planStudy } from '../../shared/plan.js';
+import { readStudyDocument } from '../../shared/study-signatures.js';
+import { type Output, output } from '../console.js';
+import { findStudy, studiesOf, withStore } from './site-store.js';
+
+interface SiteOptions {
+  readonly dir: string;
+}
+
+interface ApproveOptions extends SiteOptions {
+  readonly yes?: boolean;
+  readonly dryRun?: boolean;
+  readonly restored?: boolean;
+}
+
+/** What a hospital decides on a study: `site approve`, `decline`, `withdraw`. */
+export function registerSiteDecisions(site: Command): void {
+  const withFolder = (command: Command) => command.requiredOption('--dir <folder>', 'folder of the site');
+  const out = (command: Command): Output => output(command.optsWithGlobals()['json'] === true);
+
+  withFolder(site.command('approve'))
+    .description('show what would leave, then approve; the running agent sends the decision')
+    .argument('<study>', 'hash of the study, or its first digits')
+    .option('--yes', 'do not ask (the picture is shown all the same)')
+    .option('--dry-run', 'show what would leave and stop')
+    .option('--restored', 'although this site was started from a backup and cannot know what left since')
+    .action(async (study: string, options: ApproveOptions, command: Command) => {
+      await approve(study, options, out(command));
+    });
+
+  withFolder(site.command('decline'))
+    .description('decline a study; the running agent sends the decision')
+    .argument('<study>', 'hash of the study, or its first digits')
+    .requiredOption('--reason <text>', 'why, in a sentence that the consortium will read')
+    .action(async (study: string, options: SiteOptions & { reason: string }, command: Command) => {
+      const { decide } = await import('../../site-agent/shell/decide.js');
+      const { readSiteKeys } = await import('../../site-agent/keys.js');
+      const { site: name, signingKey } = readSiteKeys(options.dir);
+      const known = await withStore(options.dir, async (store) => {
+        const found = findStudy(study, await studiesOf(store));
+        decide(store, found, {
+          site: name,
+          signingKey,
+          frozen: null,
+          decision: 'declined',
+          reason: options.reason,
+          nowMs: Date.now(),
+        });
+        return found;
+      });
+      out(command).result(`Declined ${known.studyHash.slice(0, 12)}.`, {
+        study: known.studyHash,
+        decision: 'declined',
+        reason: options.reason,
+      });
+    });
+
+  withFolder(site.command('withdraw'))
+    .description('stop every further contribution to a study that this site approved; the study ends')
+    .argument('<study>', 'hash of the study, or its first digits')
+    .requiredOption('--reason <text>', 'why, in a sentence that the consortium will read')
+    .action(async (study: string, options: SiteOptions & { reason: string }, command: Command) => {
+      const { withdraw } = await import('../../site-agent/shell/decide.js');
+      const { readSiteKeys } = await import('../../site-agent/keys.js');
+      const { signingKey } = readSiteKeys(options.dir);
+      const { known, totals } = await withStore(options.dir, async (store) => {
+        const known = findStudy(study, await studiesOf(store));
+        withdraw(store, known, { signingKey, reason: options.reason, nowMs: Date.now() });
+        const closed = known.participant.filter((record) => record.type === 'closed' && record.outcome === 'total');
+        return { known, totals: closed.length };
+      });
+      const taken =
+        totals === 0
+          ? 'No total has this site’s contribution in it.'
+          : `${totals} totals have this site’s contribution in them and cannot be taken back.`;
+      out(command).result(
+        `Withdrawn from ${known.studyHash.slice(0, 12)}: nothing more of it leaves this site.\n${taken}\nThe running agent tells the coordinator, and the study ends for everybody.`,
+        { study: known.studyHash, decision: 'withdrawn', reason: options.reason, totals },
+      );
+    });
+}
+
+// Approval -----------------------------------------------------------------------------------------------------------
+
+async function approve(digits: string, options: ApproveOptions, out: Output): Promise<void> {
+  const { decide, decisionGrounds, requireUndecided } = await import('../../site-agent/shell/decide.js');
+  const { readSiteKeys } = await import('../../site-agent/keys.js');
+  const { leavesByComputation } = await import('../../site-agent/preview.js');
+  const { sitePolicy } = await import('../run-site.js');
+  const { acceptHistory, historyOf } = await import('../../site-agent/shell/restored.js');
+  const { approvalPicture } = await import('../approval-picture.js');
+  const { trustedRoster } = await import('../../site-agent/roster-store.js');
+  const { site, signingKey } = readSiteKeys(options.dir);
+  await withStore(options.dir, async (store) => {
+    const known = findStudy(digits, await studiesOf(store));
+    const again = options.restored === true && historyOf(store, known.studyHash) === 'unknown';
+    if (options.dryRun !== true && !again) requireUndecided(known);
+    const study = readStudyDocument(known.document, known.studyHash);
+    const place = {
+      site,
+      folder: options.dir,
+      policy: sitePolicy(options.dir),
+      nowMs: Date.now(),
+      restoreAccepted: options.restored === true,
+    };
+    const grounds = decisionGrounds(store, known, place, leavesByComputation(planStudy(study)));
+    const picture = approvalPicture(study, known, trustedRoster(store, known.rosterVersion), site, grounds);
+    if (!out.json) out.result(picture.text, picture.data);
+    if (grounds.reasons.length > 0)
+      throw new ConcordatError('POLICY_STUDY_REFUSED', 'this site’s policy does not allow the study', {
+        problems: grounds.reasons.map((message) => ({ message })),
+      });
+    if (options.dryRun === true) {
+      if (out.json) out.result('', { ...picture.data, decision: null });
+      return;
+    }
+    if (
+      options.yes !== true &&
+      !(await confirmed(`Approve ${known.studyHash.slice(0, 12)} for site ${site}? [y/N] `))
+    ) {
+      out.result('Nothing was decided.', { ...picture.data, decision: null });
+      return;
+    }
+    if (again) {
+      acceptHistory(store, known);
+      out.result(
+        'Approved to go on. Start the agent again: it takes the whole plan as released and goes on from there.',
+        {
+          ...picture.data,
+          decision: 'approved',
+          restored: true,
+        },
+      );
+      return;
+    }
+    decide(store, known, {
+      site,
+      signingKey,
+      frozen: grounds.frozen,
+      decision: 'approved',
+      reason: '',
+      nowMs: Date.now(),
+    });
+    out.result('Approved and signed. The running agent sends it.', { ...picture.data, decision: 'approved' });
+  });
+}
+
+async function confirmed(question: string): Promise<boolean> {
+  if (!process.stdin.isTTY) return false;
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await prompt.question(question);
+  prompt.close();
+  return /^y(es)?$/i.test(answer.trim());
+}
