@@ -13,7 +13,7 @@ import type { TranscriptWatch } from './transcript-watch.js';
 
 /** Signs or refuses the bundle of a finished study, and writes what this site scores its own patients with. */
 export class RatificationDesk {
-  /** Requests that wait for a proof, and how many times the head alone was asked for since. */
+  /** Requests that wait for a proof, and how many times the head alone was asked for since the request came. */
   private readonly waiting = new Map<string, { readonly request: RatificationRequest; readonly heads: number }>();
 
   constructor(
@@ -25,17 +25,16 @@ export class RatificationDesk {
   /** After a proof: what waited for it is looked at again. */
   async onTranscript(studyHash: string): Promise<void> {
     const waiting = this.waiting.get(studyHash);
-    if (waiting !== undefined) await this.onRequest(waiting.request);
+    if (waiting !== undefined) await this.consider(waiting.request, waiting.heads);
   }
 
   /** The transcript must be proven first; false where the answer is awaited. Throws where the head is not the proven one. */
-  private proven(known: KnownStudy, request: RatificationRequest): boolean {
+  private proven(known: KnownStudy, request: RatificationRequest, heads: number): boolean {
     const { studyHash } = known;
     if (known.transcriptRefusal !== null || this.transcripts.isProven(known, request.transcriptHead)) {
       this.waiting.delete(studyHash);
       return true;
     }
-    const { heads } = this.waiting.get(studyHash) ?? { heads: 0 };
     const onlyHead = known.unproven.size === 0;
     // The first answer may belong to a question from before the bundle; the second shows the head that is to be signed.
     if (onlyHead && heads === 2)
@@ -51,7 +50,12 @@ export class RatificationDesk {
     return false;
   }
 
-  async onRequest(request: RatificationRequest): Promise<void> {
+  /** A request begins to wait anew: it comes again with each connection, and what was asked on the last one has no answer. */
+  onRequest(request: RatificationRequest): Promise<void> {
+    return this.consider(request, 0);
+  }
+
+  private async consider(request: RatificationRequest, heads: number): Promise<void> {
     const { site, signingKey } = this.context.config;
     const known = this.context.log.study(request.studyHash);
     if (known === undefined || known.approval?.decision !== 'approved' || known.withdrawal !== null) return;
@@ -64,7 +68,7 @@ export class RatificationDesk {
         `a signature under roster version ${request.rosterVersion} is asked for, the study was approved under ${known.rosterVersion}`,
       );
     this.checkReached(known);
-    if (!this.proven(known, request)) return;
+    if (!this.proven(known, request, heads)) return;
     const files = new Map<string, Uint8Array>();
     let left: number = LIMITS.bundleBytesMax;
     for (const file of request.files) {

@@ -4,8 +4,11 @@ import { Transcript } from '../../coordinator/transcript.js';
 import { decodeDocument } from '../../shared/document.js';
 import { ConcordatError } from '../../shared/errors.js';
 import { sha256 } from '../../shared/memory-stores.js';
+import { studyHash } from '../../shared/study.js';
 import type { TranscriptRequest } from '../../shared/study-messages.js';
+import { studyDocument } from '../../shared/study-signatures.js';
 import { transcriptHead } from '../../shared/transcript.js';
+import { RatificationDesk } from '../../site-agent/shell/ratification.js';
 import { knownStudies } from '../../site-agent/site-records.js';
 import { smallStudy } from '../e2e/support.js';
 import { Composed, until } from './composed.js';
@@ -164,4 +167,40 @@ describe('of a coordinator that', () => {
     expect(ratification).toMatchObject({ verdict: 'refused', reason: expect.stringContaining('TRANSCRIPT_FORKED') });
     expect(of.phase(hash)).toBe('validated');
   }, 60_000);
+});
+
+test('that cannot answer, because the line breaks each time it is asked for a signature, is accused of nothing', async () => {
+  const study = { ...smallStudy('lost-heads'), onMissingSite: 'continue' as const };
+  const known = {
+    studyHash: studyHash(study),
+    document: studyDocument(study),
+    rosterVersion: 1,
+    approval: { decision: 'approved' },
+    withdrawal: null,
+    ratification: null,
+    transcriptRefusal: null,
+    participant: [],
+    unproven: new Map(),
+  };
+  let accusations = 0;
+  const asked: boolean[] = [];
+  const transcripts = {
+    isProven: () => false,
+    poke: (_: string, head: boolean) => void asked.push(head),
+    refuse: () => {
+      accusations++;
+      throw new ConcordatError('STUDY_TRANSCRIPT_FORKED', 'another head');
+    },
+  };
+  const context = { config: { site: 'birch' }, log: { study: () => known } };
+  const desk = new RatificationDesk(context as never, null as never, transcripts as never);
+  const request = { type: 'ratificationRequest', studyHash: known.studyHash, rosterVersion: 1, files: [] };
+  // A request with every connection, and no answer on any.
+  for (let connection = 0; connection < 4; connection++) await desk.onRequest(request as never);
+  expect(asked).toEqual([true, true, true, true]);
+  expect(accusations).toBe(0);
+  // Two answers with another head than the one that is to be signed: that is one.
+  await desk.onTranscript(known.studyHash);
+  await expect(desk.onTranscript(known.studyHash)).rejects.toMatchObject({ code: 'STUDY_TRANSCRIPT_FORKED' });
+  expect(accusations).toBe(1);
 });
