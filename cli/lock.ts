@@ -30,3 +30,13 @@ export function lockFolder(folder: string): FolderLock {
     },
   };
 }
+
+/** What `open` gives; where it throws, the folder is free again, for a next try in this process too. */
+export function releasing<T>(lock: FolderLock, open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}

@@ -18,7 +18,7 @@ import { ConcordatError } from '../shared/errors.js';
 import type { Roster } from '../shared/roster.js';
 import type { PartialBlobStore } from '../shared/stores.js';
 import type { CoordinatorHandlers } from '../shared/transport.js';
-import { lockFolder } from './lock.js';
+import { lockFolder, releasing } from './lock.js';
 import { PROGRAM_VERSION } from './version.js';
 
 export interface CoordinatorProcess {
@@ -40,11 +40,8 @@ export async function runCoordinator(
 ): Promise<CoordinatorProcess> {
   pinnedConsortiumKey(folder);
   const lock = lockFolder(folder);
-  const events = openEventStore(path.join(folder, 'events.db'));
-  const blobs = reporting(openBlobStore(path.join(folder, 'blobs')), (code, message) =>
-    options.progress({ kind: 'refused', what: 'an upload', code, message }),
-  );
-  let roster: Roster | null = currentRoster(folder);
+  const { events, blobs, verified } = releasing(lock, () => opened(folder, options.progress));
+  let roster: Roster | null = verified;
   // The chain as it was verified, not as the folder has it by now: a file that does not verify reaches no site.
   let chain = chainOf(folder, roster);
   let server: RunningServer | undefined;
@@ -144,6 +141,14 @@ export async function runCoordinator(
       release();
     },
   };
+}
+
+function opened(folder: string, progress: ServicePorts['progress']) {
+  const verified = currentRoster(folder);
+  const blobs = reporting(openBlobStore(path.join(folder, 'blobs')), (code, message) =>
+    progress({ kind: 'refused', what: 'an upload', code, message }),
+  );
+  return { verified, blobs, events: openEventStore(path.join(folder, 'events.db')) };
 }
 
 /** Uploads are answered to the site that sends them; that they cannot be stored the operator has to know too. */

@@ -4,14 +4,14 @@ import { ConcordatError } from '../shared/errors.js';
 import { planStudy } from '../shared/plan.js';
 import { seededRandom } from '../shared/rng.js';
 import type { SiteLink } from '../shared/transport.js';
-import { type AgentProgress, SiteAgent } from '../site-agent/agent.js';
+import { type AgentConfig, type AgentProgress, SiteAgent } from '../site-agent/agent.js';
 import { forgetPreviousTls, nextTlsCredentials, readEnrolled } from '../site-agent/keys.js';
 import { DEFAULT_POLICY, type Policy, parsePolicy } from '../site-agent/policy.js';
 import { leavesByComputation } from '../site-agent/preview.js';
 import { connectToCoordinator, openRegistry } from '../site-agent/rpc.js';
 import { computeInThread } from '../site-agent/shell/computer.js';
 import { openSiteStore } from '../site-agent/store.js';
-import { lockFolder } from './lock.js';
+import { lockFolder, releasing } from './lock.js';
 import { PROGRAM_VERSION } from './version.js';
 
 export interface SiteProcess {
@@ -34,7 +34,7 @@ export async function runSite(
   const enrolled = readEnrolled(folder);
   // Two agents on one folder could sign two survivor sets for one attempt.
   const lock = lockFolder(folder);
-  const store = openSiteStore(folder);
+  const store = releasing(lock, () => openSiteStore(folder));
   let link: SiteLink | undefined;
   let closed = false;
   const dialled = (): SiteLink => {
@@ -42,7 +42,11 @@ export async function runSite(
     if (link === undefined) throw new ConcordatError('WIRE_DISCONNECTED', 'there is no connection yet');
     return link;
   };
-  const agent = new SiteAgent({
+  const release = () => {
+    store.close();
+    lock.release();
+  };
+  const config: AgentConfig = {
     site: enrolled.site,
     folder,
     signingKey: enrolled.signingKey,
@@ -66,8 +70,13 @@ export async function runSite(
       if (!closed) options.progress(event);
     },
     nowMs: () => Date.now(),
+  };
+  const agent = await startAgent(config).catch((error: unknown) => {
+    // Whoever tries again, in this process too, must not be kept out by what was begun.
+    closed = true;
+    release();
+    throw error;
   });
-  await agent.start();
   // Messages are taken one after another: a round's messages mean something only in their order.
   let queue = Promise.resolve();
   const random = seededRandom('reconnect', enrolled.site, process.pid, Date.now());
@@ -100,10 +109,20 @@ export async function runSite(
       closed = true;
       agent.stop();
       await link?.close();
-      store.close();
-      lock.release();
+      release();
     },
   };
+}
+
+async function startAgent(config: AgentConfig): Promise<SiteAgent> {
+  const agent = new SiteAgent(config);
+  try {
+    await agent.start();
+    return agent;
+  } catch (error) {
+    agent.stop();
+    throw error;
+  }
 }
 
 /** The registry as an enrolled site sees it, without a control stream, so that a running agent keeps its own. */
