@@ -13,6 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import path from 'node:path';
+import { flushFolder } from '../shared/durable-files.js';
 import { assert, ConcordatError } from '../shared/errors.js';
 import { isSha256 } from '../shared/hex.js';
 import { blobMissing, hashMismatch, offsetMismatch, sha256 } from '../shared/memory-stores.js';
@@ -146,17 +147,6 @@ function hashOfFile(handle: number): string {
     if (count === 0) return hash.digest('hex');
     hash.update(buffer.subarray(0, count));
     position += count;
-  }
-}
-
-function flushFolder(folder: string): void {
-  // Windows cannot open folders; there the rename is as durable as the file system makes it.
-  if (process.platform === 'win32') return;
-  const handle = openSync(folder, 'r');
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
   }
 }
 

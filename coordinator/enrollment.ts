@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { writeNewFile, writeOnce, writeReplacing } from '../shared/durable-files.js';
 import {
   checkEnrollmentProof,
   checkSiteName,
@@ -14,7 +15,6 @@ import { ConcordatError } from '../shared/errors.js';
 import { fromHex, isSha256, toHex } from '../shared/hex.js';
 import { LIMITS } from '../shared/limits.js';
 import { extendTrust, parseSignedRoster, type Roster, type SignedRoster } from '../shared/roster.js';
-import { writeNewFile, writeOnce, writeReplacing } from './shell/files.js';
 import { authorityPem, createAuthority, issueSiteCertificate } from './tls.js';
 
 /**

@@ -178,10 +178,8 @@ function preKeyAnswer(
   const { slot, preKeys } = run.state;
   if (!run.secure || preKey.site !== site || preKey.slot < slot || preKeys.get(site)?.slot === preKey.slot) return;
   checkPreKey(run.config.terms, preKey.slot, preKey);
-  if (preKey.slot > slot + LIMITS.slotsAheadMax)
-    throw new ConcordatError('SECAGG_PRE_KEY_INVALID', `${site} sent a pre-key for slot ${preKey.slot}`);
   if (!hasAllBoxes(preKey)) throw new ConcordatError('SECAGG_PRE_KEY_INVALID', `${site} sent too few boxes`);
-  if (preKey.slot > slot + LIMITS.slotsSkippedMax)
+  if (preKey.slot > slot + LIMITS.slotsAheadMax)
     throw new ConcordatError('SECAGG_PRE_KEY_INVALID', `${site} is ${preKey.slot - slot} slots ahead`);
   if (preKey.slot > slot) {
     if (run.state.phase !== 'preKeys' && run.state.phase !== 'idle') return;

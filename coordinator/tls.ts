@@ -11,11 +11,11 @@ import {
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import * as x509 from '@peculiar/x509';
+import { writeNewFile, writeReplacing } from '../shared/durable-files.js';
 import { SERVER_NAME } from '../shared/enrollment.js';
 import { ConcordatError } from '../shared/errors.js';
 import { privateText, readPrivateText } from '../shared/key-folder.js';
 import { LIMITS } from '../shared/limits.js';
-import { writeNewFile, writeReplacing } from './shell/files.js';
 
 /**
  * The transport authority of one coordinator: it signs the server's certificate and those of enrolled sites. It decides

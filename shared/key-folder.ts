@@ -1,17 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { isTemporaryOf, writeReplacing } from './durable-files.js';
 import { ConcordatError } from './errors.js';
 import {
   isSealed,
@@ -145,6 +135,9 @@ export function protectFolder(folder: string, names: readonly string[], provider
     const text = readFileSync(file, 'utf8');
     if (!isSealed(text)) replacePrivate(file, privateText(file, text));
   }
+  // A kill while one of them was written in the clear leaves its draft.
+  for (const name of readdirSync(folder))
+    if (names.some((original) => isTemporaryOf(name, original))) rmSync(path.join(folder, name), { force: true });
 }
 
 /** Takes the protection away. Throws like `folderKey`; a folder without protection is left as it is. */
@@ -160,30 +153,5 @@ export function unprotectFolder(folder: string, names: readonly string[]): void 
 
 /** Old or new after a crash, never half; for the owner only; durable when it returns. Throws STORE_UNWRITABLE. */
 export function replacePrivate(file: string, content: string): void {
-  const made = `${file}.new`;
-  try {
-    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-    const handle = openSync(made, 'w', 0o600);
-    try {
-      writeSync(handle, content);
-      fsyncSync(handle);
-    } finally {
-      closeSync(handle);
-    }
-    renameSync(made, file);
-    flushFolder(path.dirname(file));
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ConcordatError('STORE_UNWRITABLE', `${file} cannot be written: ${reason}`, { cause: error });
-  }
-}
-
-function flushFolder(folder: string): void {
-  if (process.platform === 'win32') return;
-  const handle = openSync(folder, 'r');
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
+  writeReplacing(file, content, 0o600);
 }

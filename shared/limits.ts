@@ -11,7 +11,10 @@ export const LIMITS = {
   secureSitesMin: 3,
   /** Attempts of one round before it counts as failed. */
   attemptsMax: 100,
-  /** How far the number of an attempt's slot may run ahead of what a side has seen: more than any study has attempts. */
+  /**
+   * How far the number of an attempt's slot may run ahead of what a side has seen: more attempts than a lost log of the
+   * other side can have held.
+   */
   slotsAheadMax: 1_000_000,
   /** How often a connected but silent site is asked again before it counts as missing. */
   remindersMax: 20,
@@ -28,8 +31,6 @@ export const LIMITS = {
   bundleBytesMax: 256 * 1024 * 1024,
   /** Attempts within one study are counted in this range on the wire and in signed statements. */
   slotMax: 2 ** 31 - 1,
-  /** How far a site's pre-key may run ahead of the coordinator's count: so many attempts a lost log may have held. */
-  slotsSkippedMax: 1_000_000,
   rosterBytesMax: 1024 * 1024,
   reasonCharactersMax: 2000,
   /** HTTP/2 flow control: over 40 ms the default of 64 KiB gives 1 MB/s; 16 MiB gives the line's rate. */

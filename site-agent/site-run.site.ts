@@ -59,17 +59,15 @@ export function siteView(
  */
 export function leavesOf(plan: Plan, registry: SiteRegistry, task: RoundTask): TensorSpec[] {
   const { planned, declaration, checkBroadcast } = lookUp(plan, registry, task.instance);
-  return workable(task, () => {
-    checkBroadcast(planned.spec, task.broadcast, task.iteration);
-    const leaves = declaration.leaves(planned.spec, task.broadcast);
-    const bytes = contributionBytes(leaves);
-    if (!(bytes <= LIMITS.blobBytesMax) || !leaves.every(isSound))
-      throw new ConcordatError(
-        'POLICY_BROADCAST_INVALID',
-        `the broadcast of "${task.instance}" asks for tensors that cannot be`,
-      );
-    return leaves;
-  });
+  checkBroadcast(planned.spec, task.broadcast, task.iteration);
+  const leaves = accounted(task, () => declaration.leaves(planned.spec, task.broadcast));
+  const bytes = contributionBytes(leaves);
+  if (!(bytes <= LIMITS.blobBytesMax) || !leaves.every(isSound))
+    throw new ConcordatError(
+      'POLICY_BROADCAST_INVALID',
+      `the broadcast of "${task.instance}" asks for tensors that cannot be`,
+    );
+  return leaves;
 }
 
 /** Of the shape that every declaration has, whatever numbers the broadcast held. */
@@ -79,29 +77,27 @@ function isSound(leaf: TensorSpec): boolean {
 }
 
 /**
- * A broadcast comes from the coordinator, which may send anything: what this agent's own halves cannot work with is refused
- * by name. The cause stays here, because a defect of the agent would look the same.
+ * A broadcast that passed its check and that this agent's own computation fails on is a defect of the agent, and must not
+ * pass for the coordinator's fault. The message goes to this site's log: it says where, and nothing of the error's own
+ * words, which may repeat a value.
  */
-function workable<T>(task: RoundTask, work: () => T): T {
+function accounted<T>(task: RoundTask, work: () => T): T {
   try {
     return work();
   } catch (cause) {
-    if (cause instanceof ConcordatError && cause.code !== 'INTERNAL_BUG') throw cause;
-    throw new ConcordatError(
-      'POLICY_BROADCAST_INVALID',
-      `the broadcast of "${task.instance}" does not have the form that this agent's own computation works with`,
-      { cause },
-    );
+    if (cause instanceof ConcordatError) throw cause;
+    const { name, stack = '' } = cause instanceof Error ? cause : new Error();
+    const place =
+      /\bat (?:.* \()?(?:file:\/\/)?[^()\n]*?([^/\\()\n]+:\d+:\d+)\)?$/m.exec(stack)?.[1] ?? 'an unknown place';
+    throw new ConcordatError('INTERNAL_BUG', `"${task.instance}" failed at this site: ${name} at ${place}`, { cause });
   }
 }
 
 /** Computes what would leave for a task. Nothing leaves by this: the release gate decides. */
 export function contributionOf(plan: Plan, registry: SiteRegistry, task: RoundTask, view: SiteView): Contribution {
   const { planned, site, checkBroadcast } = lookUp(plan, registry, task.instance);
-  return workable(task, () => {
-    checkBroadcast(planned.spec, task.broadcast, task.iteration);
-    return site.contribute(planned.spec, task.broadcast, view);
-  });
+  checkBroadcast(planned.spec, task.broadcast, task.iteration);
+  return accounted(task, () => site.contribute(planned.spec, task.broadcast, view));
 }
 
 /** The public result of an earlier computation, as the coordinator hands it on. Throws POLICY_BROADCAST_INVALID. */

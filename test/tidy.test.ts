@@ -70,6 +70,7 @@ const SHELLS = new Set([
   'coordinator/service.ts',
   'coordinator/tls.ts',
   'coordinator/main.ts',
+  'shared/durable-files.ts',
   'shared/key-folder.ts',
   'shared/sqlite.ts',
   'site-agent/agent.ts',

@@ -51,7 +51,8 @@ export function checkCombatBroadcast(spec: CombatSpec, broadcast: unknown, itera
 /** What sites standardize by: one number for each feature and covariate of each fit, spreads positive. */
 export function checkCombatResult(spec: CombatSpec, result: unknown): void {
   const p = spec.frame.features.length;
-  const c = combatColumns(spec).length;
+  const columns = combatColumns(spec);
+  const c = columns.length;
   const { fits } = received.record(result, 'result of combat', ['mode', 'fits']);
   const byId = received.record(
     fits,
@@ -61,6 +62,8 @@ export function checkCombatResult(spec: CombatSpec, result: unknown): void {
   const wide = received.VALUE_LIMIT * received.VALUE_LIMIT;
   for (const entry of Object.values(byId)) {
     const fit = received.anyRecord(entry, 'fit of combat');
+    for (const [at, column] of received.listOf(fit['columns'], 'columns', c).entries())
+      received.oneOf(column, 'columns', [columns[at]!.name]);
     received.numbers(fit['coefficients'], 'coefficients', c * p, wide);
     received.numbers(fit['grandMean'], 'grandMean', p, wide);
     if (received.numbers(fit['pooledVariance'], 'pooledVariance', p, wide).some((value) => !(value >= 0)))

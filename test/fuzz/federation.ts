@@ -5,8 +5,8 @@ import { seededRandom } from '../../shared/rng.js';
 import type { ParticipantState } from '../../site-agent/participant-state.js';
 import type { ParticipantConfig, ParticipantRecord } from '../../site-agent/participant-types.js';
 import { siteNames } from '../sim/federation.js';
+import { CoordinatorProcess, type Host, SiteProcess } from '../sim/processes.js';
 import { makeStudy, makeTerms } from '../sim/world.js';
-import { CoordinatorProcess, type Host, SiteProcess } from './processes.js';
 
 /** What an undisturbed study of a few rounds leaves behind: every state on the way, every message, every record. */
 export interface Trace {
@@ -21,78 +21,91 @@ export interface Trace {
   readonly siteRecords: ReadonlyMap<string, readonly ParticipantRecord[]>;
 }
 
-/** Real reducers, one queue, no faults. `away` never uploads, so that the round goes on without it. */
-export function traceOf(options: {
+/** The simulator's processes over one queue, without faults. `away` never uploads, so that the round goes on without it. */
+export async function traceOf(options: {
   readonly sites: number;
   readonly rounds: number;
   readonly terms?: Partial<Omit<RoundTerms, 'roster'>>;
   readonly away?: string;
-}): Trace {
+}): Promise<Trace> {
   const terms = makeTerms(siteNames(options.sites), options.terms ?? {}, 1);
   const study = makeStudy(terms, options.rounds, 1);
   const roundConfig: RoundConfig = { terms, exchangeTimeoutMs: 1000 };
-  const entropy = seededRandom('fuzz trace');
   const queue: (() => void)[] = [];
   const timers: (() => void)[] = [];
   let nowMs = 0;
-  const host: Host = {
-    nowMs: () => nowMs,
-    random: () => Uint8Array.from({ length: 32 }, () => entropy.integer(256)),
-    later: (delayMs, run) => void (delayMs >= 500 ? timers : queue).push(run),
-    write: (_exchange, commit) => commit(),
-  };
   const roundStates: RoundState[] = [];
   const siteStates: { site: string; state: ParticipantState }[] = [];
   const toCoordinator: { site: string; message: SiteMessage }[] = [];
   const toSites: { site: string; message: CoordinatorMessage }[] = [];
-  let finished = 0;
+  const totals = new Set<number>();
   const guard = () => 'ok' as const;
   const siteConfigs = new Map([...study.keys].map(([site, keys]) => [site, { site, terms, ...keys, guard }]));
   const silent = (site: string, message: SiteMessage) => site === options.away && message.type === 'maskedInput';
   const sites = new Map<string, SiteProcess>();
+  const hostFor = (who: string): Host => {
+    const entropy = seededRandom('fuzz trace', who);
+    return {
+      nowMs: () => nowMs,
+      random: () => {
+        // Asked for once with each event, before the reducer takes it: so every state is seen.
+        const state = sites.has(who) ? stateOf<ParticipantState>(sites.get(who)!) : null;
+        if (state !== null) siteStates.push({ site: who, state });
+        return Uint8Array.from({ length: 32 }, () => entropy.integer(256));
+      },
+      later: (delayMs, run) => void (delayMs >= 500 ? timers : queue).push(run),
+      write: (_exchange, commit) => commit(),
+      writeBlob: (_exchange, blobs, hash, bytes) => void blobs.set(hash, bytes),
+      stopped: (error) => {
+        throw error;
+      },
+    };
+  };
   const coordinator = new CoordinatorProcess(
     study,
     roundConfig,
-    host,
+    hostFor('coordinator'),
     (site, message) => {
       toSites.push({ site, message });
-      queue.push(() => fed(sites.get(site)!, () => sites.get(site)!.feed({ type: 'message', message })));
+      queue.push(() => sites.get(site)!.feed({ type: 'message', message }));
     },
-    () => void finished++,
-    () => void finished++,
+    (round) => void totals.add(round),
+    (code) => {
+      throw new Error(`the trace failed: ${code}`);
+    },
   );
-  const fed = (process: SiteProcess | CoordinatorProcess, run: () => void) => {
+  const atCoordinator = (run: () => void) => {
     run();
-    // The reducers' states are private to the processes; they are what a hostile message meets.
-    const { state } = process as unknown as { state: never };
-    if (process instanceof SiteProcess) siteStates.push({ site: process.site, state });
-    else roundStates.push(state);
+    roundStates.push(stateOf<RoundState>(coordinator)!);
   };
   for (const [site, config] of siteConfigs) {
-    const send = (message: SiteMessage, blob?: Uint8Array) => {
+    const send = (message: SiteMessage) => {
       if (silent(site, message)) return;
       toCoordinator.push({ site, message });
-      queue.push(() => {
-        if (blob !== undefined) coordinator.receiveBlob(blob);
-        fed(coordinator, () => coordinator.feed({ type: 'message', site, message }));
-      });
+      queue.push(() => atCoordinator(() => coordinator.receive(site, message)));
     };
+    const upload = async (blob: Uint8Array) => {
+      if (site !== options.away) coordinator.receiveBlob(site, blob);
+    };
+    const watch = { masked: () => undefined, secretMade: () => undefined };
     sites.set(
       site,
-      new SiteProcess(site, study, config, host, send, { masked: () => undefined, secretMade: () => undefined }),
+      new SiteProcess(site, study, config, hostFor(site), { connected: () => true, send, upload }, watch),
     );
   }
-  fed(coordinator, () => coordinator.boot());
-  for (const process of sites.values()) fed(process, () => process.boot(false));
+  atCoordinator(() => coordinator.boot());
+  for (const process of sites.values()) process.boot(false);
   for (const [site, process] of sites) {
     coordinator.feed({ type: 'connected', site });
-    fed(process, () => process.feed({ type: 'connected' }));
+    process.feed({ type: 'connected' });
   }
-  for (let turns = 0; turns < 20_000 && finished < options.rounds; turns++) {
+  await settled();
+  for (let turns = 0; turns < 20_000 && totals.size < options.rounds; turns++) {
     const next = queue.shift() ?? timers.shift();
     if (next === undefined) break;
     if (queue.length === 0) nowMs += 1000;
     next();
+    await settled();
     if (options.away !== undefined && turns % 50 === 49) {
       const site = options.away;
       coordinator.feed({ type: 'disconnected', site });
@@ -109,4 +122,14 @@ export function traceOf(options: {
     roundRecords: coordinator.records,
     siteRecords: new Map([...sites].map(([site, process]) => [site, process.records])),
   };
+}
+
+/** The drivers keep their reducers' states to themselves; they are what a hostile message meets. */
+function stateOf<T>(process: SiteProcess | CoordinatorProcess): T | null {
+  return (process as unknown as { readonly driver: { readonly state: T } | null }).driver?.state ?? null;
+}
+
+/** Everything that can go on without another turn of the queue has gone on. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -18,7 +18,7 @@ import { downloadBlob } from '../../site-agent/rpc-transfer.js';
 import { leavesOf } from '../../site-agent/site-run.site.js';
 import { bundleFiles } from '../bundle/bundle-folder.js';
 import { preKeyOf } from '../secagg/kit.js';
-import { allTraces } from './kinds/reducers.js';
+import { TRACES } from './kinds/reducers.js';
 import { fuzzStudy } from './study.js';
 
 /** Inputs that are known to bring readers down, each by itself and at full size. */
@@ -155,7 +155,7 @@ describe('a download', () => {
 });
 
 describe('slots with huge numbers', () => {
-  const trace = allTraces()[0]!;
+  const trace = TRACES[0]!;
   const { terms, roundConfig, siteConfigs } = trace;
 
   it('a pre-key far ahead of the study is turned away, one within reach is taken', () => {
@@ -166,7 +166,7 @@ describe('slots with huge numbers', () => {
       return stepRound(roundConfig, state, { type: 'message', site: 'birch', message, nowMs: 5 }).state.slot;
     };
     expect(slotAfter(state.slot + 3)).toBe(state.slot + 3);
-    for (const slot of [state.slot + LIMITS.slotsSkippedMax + 1, LIMITS.slotMax, 2 ** 32 - 1])
+    for (const slot of [state.slot + LIMITS.slotsAheadMax + 1, LIMITS.slotMax, 2 ** 32 - 1])
       expect(slotAfter(slot), String(slot)).toBe(state.slot);
   });
 

@@ -140,6 +140,8 @@ describe('a site’s folder', () => {
     early.putSecret('study', 'before', secret);
     early.close();
     const before = readSiteKeys(folder);
+    // As a process that was killed while it wrote the key leaves it.
+    writeFileSync(path.join(keys, '.signing.key.4711.2'), seed);
     protectFolder(keys, names, provider);
     rewriteSecrets(folder, 'protected');
     const store = openSiteStore(folder);

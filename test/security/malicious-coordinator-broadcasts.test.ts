@@ -275,3 +275,29 @@ describe('what a broadcast says of tensors', () => {
     expect(answer(world, withFields(round, { points: [...points, points[0]] }))).toBe('POLICY_BROADCAST_INVALID');
   });
 });
+
+it("a defect of the agent's own computation is no fault of the coordinator, and its log says where", () => {
+  const [, world] = WORLDS[0]!;
+  const { task, results } = world.rounds[0]!;
+  const { computation } = world.plan.computations.find(({ instance }) => instance === task.instance)!;
+  const age = 61.5;
+  const failing = (half: object) => ({
+    ...SITE_COMPUTATIONS,
+    [computation]: { ...SITE_COMPUTATIONS[computation]!, ...half },
+  });
+  const patient = () => BigInt(age) as never;
+  const view = siteView(world.study, world.plan, world.cohort, results, new Map());
+  for (const act of [
+    () => leavesOf(world.plan, failing({ declaration: { leaves: patient } }), task),
+    () => contributionOf(world.plan, failing({ site: { contribute: patient } }), task, view),
+  ])
+    expect(act).toThrow(
+      expect.objectContaining({
+        code: 'INTERNAL_BUG',
+        message: expect.stringMatching(
+          /failed at this site: RangeError at malicious-coordinator-broadcasts\.test\.ts:\d+/,
+        ),
+      }),
+    );
+  expect(() => BigInt(age)).toThrow('61.5');
+});

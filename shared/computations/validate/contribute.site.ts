@@ -5,6 +5,7 @@ import { calibrationSums } from '../../metrics/calibration.js';
 import { probabilityBin } from '../../metrics/threshold.js';
 import type { SiteHalf } from '../computation.js';
 import type { ModelResult, ValidateSpec } from '../frame.js';
+import { invalid } from '../received.js';
 import { probabilitiesOf, scoreRows } from '../score.site.js';
 import {
   CONFUSION_ENTRIES,
@@ -107,7 +108,7 @@ function scoresOf(spec: ValidateSpec, unit: Unit, fit: Fit, view: SiteView): Flo
   const kept = view.memo.get(key) as Float64Array | undefined;
   if (kept !== undefined) return kept;
   const model = (view.results.get(unit.model) as ModelResult | undefined)?.models[fit.id];
-  assert(model !== undefined, `model ${unit.model} has no fit ${fit.id}`);
+  if (model === undefined) throw invalid(`the result of ${unit.model}`, `has no fit ${fit.id}`);
   const { covariates } = spec.models.find((candidate) => candidate.name === unit.model)!;
   const scores = scoreRows(view, model, fit, covariates);
   view.memo.set(key, scores);

@@ -9,7 +9,7 @@ import { parseTable } from '../../../site-agent/cohort-table.site.js';
 import { SITE_COMPUTATIONS } from '../../../site-agent/computations.js';
 import { checkRelease } from '../../../site-agent/egress.js';
 import { DEFAULT_POLICY } from '../../../site-agent/policy.js';
-import { contributionOf, leavesOf, siteView } from '../../../site-agent/site-run.site.js';
+import { checkResultOf, contributionOf, leavesOf, siteView } from '../../../site-agent/site-run.site.js';
 import { Broken, type FuzzKind, pack, unpack } from '../kind.js';
 import { jsonText, mutateBytes, mutateText, mutateValue, pick } from '../mutate.js';
 import { FUZZ_SITES, fuzzStudy, fuzzTable } from '../study.js';
@@ -128,7 +128,12 @@ export const BROADCAST: FuzzKind = {
         const bytes = encodeRoundDocument({ instance, iteration, broadcast: given.broadcast, upstream: {} });
         const document = decodeRoundDocument(bytes);
         const known = new Map(results);
-        if (given.result !== null) known.set(given.result, decodeDocument(encodeDocument(given.value)));
+        if (given.result !== null) {
+          const value = decodeDocument(encodeDocument(given.value));
+          // As site-agent/shell/site-study.ts takes it, before any row is looked at.
+          checkResultOf(plan, SITE_COMPUTATIONS, given.result, value);
+          known.set(given.result, value);
+        }
         const leaves = leavesOf(plan, SITE_COMPUTATIONS, document);
         const rules = {
           site: 'alder',

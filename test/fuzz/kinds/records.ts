@@ -20,7 +20,7 @@ import { guardStateShape, ledgerLineShape } from '../../../site-agent/stored-rec
 import { type FuzzKind, pack, textOf, unpack } from '../kind.js';
 import { jsonText, mutateBytes, mutateText, mutateValue, pick } from '../mutate.js';
 import { fuzzStudy } from '../study.js';
-import { allTraces } from './reducers.js';
+import { TRACES } from './reducers.js';
 
 const STUDY = fuzzStudy();
 const HASH = studyHash(STUDY);
@@ -63,7 +63,7 @@ export const EVENT_LOG: FuzzKind = {
   name: 'event-log',
   weight: 0.8,
   prepare() {
-    const logs = allTraces().map((trace) => {
+    const logs = TRACES.map((trace) => {
       const sites = ['alder', 'birch', 'cedar'];
       const events: LoggedEvent[] = [
         { type: 'proposed', documentBlob: hash, rosterVersion: 1, atMs: 5 },
@@ -114,7 +114,7 @@ export const SITE_LOG: FuzzKind = {
   name: 'site-log',
   weight: 1,
   prepare() {
-    const logs = allTraces().map((trace) => {
+    const logs = TRACES.map((trace) => {
       const [site, participant] = [...trace.siteRecords][0]!;
       const records: SiteRecord[] = [
         { type: 'proposed', rosterVersion: 1, rosterHash: hash, document: studyDocument(STUDY), atMs: 1 },

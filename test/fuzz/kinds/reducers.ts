@@ -24,17 +24,12 @@ import { crossed, pick } from '../mutate.js';
  * Messages that are well formed and wrong, out of turn, or signed by a site that lies, in every state of the reducers.
  * They pass the wire's own checks first, as over the network. A reducer throws on no message: it ignores or refuses.
  */
-let traces: readonly Trace[] | undefined;
-
-export function allTraces(): readonly Trace[] {
-  traces ??= [
-    traceOf({ sites: 3, rounds: 2 }),
-    traceOf({ sites: 4, rounds: 2, terms: { coordinator: 'curious' } }),
-    traceOf({ sites: 5, rounds: 2, terms: { onMissingSite: 'continue' }, away: 'cedar' }),
-    traceOf({ sites: 3, rounds: 2, terms: { mode: 'plain' } }),
-  ];
-  return traces;
-}
+export const TRACES: readonly Trace[] = [
+  await traceOf({ sites: 3, rounds: 2 }),
+  await traceOf({ sites: 4, rounds: 2, terms: { coordinator: 'curious' } }),
+  await traceOf({ sites: 5, rounds: 2, terms: { onMissingSite: 'continue' }, away: 'cedar' }),
+  await traceOf({ sites: 3, rounds: 2, terms: { mode: 'plain' } }),
+];
 
 /** An attempt has a handful of effects for each site; more would grow with what a message says. */
 const EFFECTS_MAX = 200;
@@ -102,7 +97,7 @@ export const ROUND_REDUCER: FuzzKind = {
   name: 'coordinator-reducer',
   weight: 6,
   prepare(): FuzzTarget {
-    const all = allTraces();
+    const all = TRACES;
     return {
       make(random) {
         const trace = random.integer(all.length);
@@ -162,7 +157,7 @@ export const PARTICIPANT_REDUCER: FuzzKind = {
   name: 'site-reducer',
   weight: 6,
   prepare(): FuzzTarget {
-    const all = allTraces();
+    const all = TRACES;
     return {
       make(random) {
         const trace = random.integer(all.length);

@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import { ConcordatError } from '../../shared/errors.js';
+import { ConcordatError } from './errors.js';
 
 /** Small files, written so that after a crash they are the old or the new, never half; and flushed before the return. */
 let temporary = 0;
@@ -30,6 +30,11 @@ export function writeOnce(file: string, content: string, mode: number): boolean 
   return written;
 }
 
+/** Whether a name in a folder is that of a draft of the file `original`, as a killed process leaves it. */
+export function isTemporaryOf(name: string, original: string): boolean {
+  return name.startsWith(`.${original}.`) && /^\d+\.\d+$/.test(name.slice(original.length + 2));
+}
+
 function withTemporary(file: string, content: string, mode: number, place: (made: string) => void): void {
   const folder = path.dirname(file);
   const made = path.join(folder, `.${path.basename(file)}.${process.pid}.${++temporary}`);
@@ -53,7 +58,9 @@ function withTemporary(file: string, content: string, mode: number, place: (made
   }
 }
 
-function flushFolder(folder: string): void {
+/** Makes the names in the folder durable. */
+export function flushFolder(folder: string): void {
+  // Windows cannot open folders; there a rename is as durable as the file system makes it.
   if (process.platform === 'win32') return;
   const handle = openSync(folder, 'r');
   try {
