@@ -87,7 +87,8 @@ export function openStubs(options: ChannelOptions): { readonly stubs: Stubs; rea
   return { stubs, close: () => channel.close() };
 }
 
-function throughProxy(proxy: HttpProxy | null, address: string): Record<string, string> {
+/** Channel options that dial `address` through the proxy. */
+export function throughProxy(proxy: HttpProxy | null, address: string): Record<string, string> {
   if (proxy === null) return {};
   const { credentials } = proxy;
   return {

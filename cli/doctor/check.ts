@@ -89,7 +89,11 @@ export function diskCheck(folder: string): Check {
   const syncMs = times.sort((a, b) => a - b)[4]!;
   const detail = `${(free / 1e9).toFixed(1)} GB free, ${syncMs.toFixed(1)} ms to make a write durable`;
   if (free < LEAST_FREE_BYTES)
-    return problem('disk', detail, 'Free some space: without it the next write stops the process.');
+    return problem(
+      'disk',
+      detail,
+      'Free some space: without it studies stop, and go on by themselves once there is room.',
+    );
   if (free < WARN_FREE_BYTES) return warning('disk', detail, 'Plan for more space; see docs/operations.md.');
   if (syncMs > 50)
     return warning('disk', detail, 'Put the folder on a local disk: every exchange waits for several such writes.');

@@ -6,8 +6,11 @@ import { fileURLToPath } from 'node:url';
 import grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { SERVER_NAME } from '../../shared/enrollment.js';
+import { ConcordatError } from '../../shared/errors.js';
 import { LOADER_OPTIONS } from '../../shared/wire/loader-options.js';
 import { TIME_METADATA } from '../../shared/wire/status.js';
+import { throughProxy } from '../../site-agent/rpc-channel.js';
+import { type HttpProxy, hostAndPort, proxyFor } from '../../site-agent/rpc-proxy.js';
 import { type Check, ok, problem, skipped, warning } from './check.js';
 
 const TIMEOUT_MS = 5_000;
@@ -15,55 +18,18 @@ const TIMEOUT_MS = 5_000;
 const SKEW_WARN_MS = 60_000;
 const SKEW_PROBLEM_MS = 600_000;
 
-export interface Proxy {
-  readonly host: string;
-  readonly port: number;
-  readonly authorization: string | null;
-}
-
-/** The HTTP proxy that gRPC takes from the environment for this host, by the names and in the order it looks for them. */
-export function proxyFor(
-  host: string,
+/** The proxy that the agent would take for this address, by its own reading of the environment, without a password in the detail. */
+export function proxyCheck(
+  address: string,
   env: NodeJS.ProcessEnv,
-): { readonly proxy: Proxy | null; readonly check: Check } {
-  const found = ['grpc_proxy', 'https_proxy', 'http_proxy'].find((name) => (env[name] ?? '') !== '');
-  if (found === undefined) {
-    const upper = ['HTTPS_PROXY', 'HTTP_PROXY'].find((name) => (env[name] ?? '') !== '');
-    if (upper === undefined) return { proxy: null, check: ok('proxy', 'none') };
-    return {
-      proxy: null,
-      check: warning(
-        'proxy',
-        `${upper} is set, and is not looked at`,
-        `Set ${upper.toLowerCase()}: gRPC reads the name in small letters only.`,
-      ),
-    };
+): { readonly proxy: HttpProxy | null; readonly check: Check } {
+  try {
+    const proxy = proxyFor(address, env);
+    return { proxy, check: ok('proxy', proxy === null ? `none for ${address}` : hostAndPort(proxy)) };
+  } catch (error) {
+    if (!(error instanceof ConcordatError)) throw error;
+    return { proxy: null, check: problem('proxy', error.message, error.hint) };
   }
-  const excluded = (env['no_grpc_proxy'] ?? env['no_proxy'] ?? '')
-    .split(',')
-    .map((part) => part.trim())
-    .filter(Boolean);
-  if (excluded.some((part) => host === part || host.endsWith(part.startsWith('.') ? part : `.${part}`)))
-    return { proxy: null, check: ok('proxy', `none for ${host} (no_proxy)`) };
-  if (!URL.canParse(env[found]!))
-    return { proxy: null, check: problem('proxy', `${found} is not a URL`, `Set ${found} to http://HOST:PORT.`) };
-  const url = new URL(env[found]!);
-  if (url.protocol !== 'http:')
-    return {
-      proxy: null,
-      check: problem(
-        'proxy',
-        `${found} names a ${url.protocol} proxy`,
-        'Only HTTP proxies with CONNECT can be used: set http://HOST:PORT.',
-      ),
-    };
-  const user = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-  const proxy = {
-    host: url.hostname,
-    port: url.port === '' ? 80 : Number(url.port),
-    authorization: url.username === '' ? null : Buffer.from(user).toString('base64'),
-  };
-  return { proxy, check: ok('proxy', `${proxy.host}:${proxy.port} (${found})`) };
 }
 
 export async function dnsCheck(host: string): Promise<Check> {
@@ -85,7 +51,7 @@ export async function dnsCheck(host: string): Promise<Check> {
 export async function portCheck(
   host: string,
   port: number,
-  proxy: Proxy | null,
+  proxy: HttpProxy | null,
 ): Promise<{ readonly check: Check; readonly socket: net.Socket | null }> {
   const via = proxy === null ? '' : ` through ${proxy.host}:${proxy.port}`;
   try {
@@ -125,8 +91,11 @@ function dial(host: string, port: number): Promise<net.Socket> {
   });
 }
 
-function tunnel(socket: net.Socket, target: string, proxy: Proxy): Promise<string> {
-  const login = proxy.authorization === null ? '' : `Proxy-Authorization: Basic ${proxy.authorization}\r\n`;
+function tunnel(socket: net.Socket, target: string, proxy: HttpProxy): Promise<string> {
+  const login =
+    proxy.credentials === null
+      ? ''
+      : `Proxy-Authorization: Basic ${Buffer.from(proxy.credentials).toString('base64')}\r\n`;
   socket.write(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n${login}\r\n`);
   return new Promise((resolve, reject) => {
     let head = '';
@@ -199,12 +168,20 @@ function handshake(socket: net.Socket): Promise<TLSSocket> {
 }
 
 /** Asks grpc.health.v1 whether the coordinator serves, and what time it has. */
-export async function healthChecks(address: string, authorityPem: string, nowMs: () => number): Promise<Check[]> {
+export async function healthChecks(
+  address: string,
+  authorityPem: string,
+  nowMs: () => number,
+  proxy: HttpProxy | null = null,
+): Promise<Check[]> {
   const protos = fileURLToPath(new URL('../../protos', import.meta.url));
   const loaded = loadSync('grpc/health/v1/health.proto', { ...LOADER_OPTIONS, includeDirs: [protos] });
   const Stub = grpc.makeClientConstructor(loaded['grpc.health.v1.Health'] as grpc.ServiceDefinition, 'Health');
   grpc.setLogVerbosity(grpc.logVerbosity.NONE);
-  const stub = new Stub(address, grpc.credentials.createSsl(Buffer.from(authorityPem)), {
+  const target = proxy === null ? address : `dns:${hostAndPort(proxy)}`;
+  const stub = new Stub(target, grpc.credentials.createSsl(Buffer.from(authorityPem)), {
+    ...throughProxy(proxy, address),
+    'grpc.enable_http_proxy': 0,
     'grpc.ssl_target_name_override': SERVER_NAME,
     'grpc.enable_retries': 0,
   }) as unknown as grpc.Client & {

@@ -19,7 +19,7 @@ import {
   skipped,
   warning,
 } from './check.js';
-import { dnsCheck, healthChecks, portCheck, proxyFor, tlsCheck } from './network.js';
+import { dnsCheck, healthChecks, portCheck, proxyCheck, tlsCheck } from './network.js';
 
 /**
  * Looks at everything a site agent needs, from its own folder to the coordinator's answer. Sends nothing but a handshake,
@@ -95,7 +95,8 @@ async function networkChecks(enrolled: Enrolled, env: NodeJS.ProcessEnv, nowMs: 
   const at = coordinator.lastIndexOf(':');
   const host = coordinator.slice(0, at).replace(/^\[(.*)\]$/, '$1');
   const port = Number(coordinator.slice(at + 1));
-  const { proxy, check } = proxyFor(host, env);
+  const { proxy, check } = proxyCheck(coordinator, env);
+  if (check.state === 'problem') return [check];
   // Behind a proxy the name is looked up there.
   const name = proxy === null ? await dnsCheck(host) : await dnsCheck(proxy.host);
   const checks = [check, name];
@@ -107,7 +108,7 @@ async function networkChecks(enrolled: Enrolled, env: NodeJS.ProcessEnv, nowMs: 
   line.socket.destroy();
   checks.push(tls);
   if (tls.state !== 'ok') return checks;
-  const health = await healthChecks(coordinator, authority, nowMs);
+  const health = await healthChecks(coordinator, authority, nowMs, proxy);
   checks.push(...health);
   if (health[0]!.state !== 'ok') return checks;
   checks.push(

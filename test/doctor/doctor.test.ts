@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { certificateCheck, doctorText, nodeCheck, ok, problem } from '../../cli/doctor/check.js';
 import { coordinatorDoctor } from '../../cli/doctor/coordinator-doctor.js';
-import { clockCheck, dnsCheck, portCheck, proxyFor, tlsCheck } from '../../cli/doctor/network.js';
+import { clockCheck, dnsCheck, portCheck, proxyCheck, tlsCheck } from '../../cli/doctor/network.js';
 import { siteDoctor } from '../../cli/doctor/site-doctor.js';
 import { openSiteStore } from '../../site-agent/store.js';
 import { Loopback } from '../support/federation.js';
@@ -132,7 +132,9 @@ async function proxyServer(status: string): Promise<{ port: number; heads: strin
 describe('the line', () => {
   it('goes through an HTTP proxy, with name and password', async () => {
     const server = await proxyServer('200 Connection established');
-    const { proxy, check } = proxyFor('127.0.0.1', { https_proxy: `http://me:secret%21@127.0.0.1:${server.port}` });
+    const { proxy, check } = proxyCheck('127.0.0.1:7443', {
+      https_proxy: `http://me:secret%21@127.0.0.1:${server.port}`,
+    });
     expect(check).toMatchObject({ state: 'ok' });
     expect(check.detail).not.toContain('secret');
     const line = await portCheck('127.0.0.1', loopback.server.port, proxy);
@@ -149,17 +151,26 @@ describe('the line', () => {
     ['403 Forbidden', /allow CONNECT/],
   ])('names a proxy that answers %s', async (status, fix) => {
     const server = await proxyServer(status);
-    const { proxy } = proxyFor('127.0.0.1', { https_proxy: `http://127.0.0.1:${server.port}` });
+    const { proxy } = proxyCheck('127.0.0.1:7443', { https_proxy: `http://127.0.0.1:${server.port}` });
     const { check, socket } = await portCheck('127.0.0.1', loopback.server.port, proxy);
     expect(socket).toBeNull();
     expect(check).toMatchObject({ state: 'problem', fix: expect.stringMatching(fix) });
     server.close();
   });
 
-  it('reads the environment as gRPC does', () => {
-    expect(proxyFor('h', { HTTPS_PROXY: 'http://p:1' }).check.state).toBe('warning');
-    expect(proxyFor('co.example', { https_proxy: 'http://p:1', no_proxy: '.example' }).proxy).toBeNull();
-    expect(proxyFor('h', { https_proxy: 'socks5://p:1' }).check.state).toBe('problem');
+  it('takes the proxy that the agent takes, also by a name in capitals, for every question', async () => {
+    const server = await proxyServer('200 Connection established');
+    const checks = await site(Date.now, { HTTPS_PROXY: `http://127.0.0.1:${server.port}` });
+    server.close();
+    expect(of(checks, 'proxy')).toMatchObject({ state: 'ok', detail: `127.0.0.1:${server.port}` });
+    expect(states(checks)).toMatchObject({ port: 'ok', TLS: 'ok', coordinator: 'ok' });
+    expect(server.heads).toHaveLength(2);
+    expect(proxyCheck('co.example:7443', { https_proxy: 'http://p:1', NO_PROXY: '.example' }).proxy).toBeNull();
+    expect(proxyCheck('h:7443', { https_proxy: 'http://p:1', no_proxy: 'other,' }).proxy).not.toBeNull();
+    expect(proxyCheck('h:7443', { grpc_proxy: 'http://p:1' }).proxy).toBeNull();
+    const { check } = proxyCheck('h:7443', { https_proxy: 'socks5://me:secret@p:1' });
+    expect(check).toMatchObject({ state: 'problem', fix: expect.stringContaining('http') });
+    expect(JSON.stringify(check)).not.toContain('secret');
   });
 
   it('names a closed port, a name nobody knows, and what is no coordinator', async () => {
