@@ -41,6 +41,11 @@ export class StudyBroadcasts {
     return this.documents.get(broadcastHash);
   }
 
+  /** Public results that this study has been shown since the start of the process, by instance. */
+  get publicResults(): ReadonlyMap<string, unknown> {
+    return new Map([...this.results].map(([instance, { value }]) => [instance, value]));
+  }
+
   reject(broadcastHash: string, code: ErrorCode): void {
     if (this.rejected.size >= REJECTED_MAX) this.rejected.clear();
     this.rejected.set(broadcastHash, code);

@@ -23,6 +23,7 @@ export class StudyGuard {
   /** The attempt this site joined last, and whether it signed a set of it. */
   private joined: {
     readonly context: string;
+    readonly computation: string;
     readonly broadcastHash: string;
     readonly sites: readonly string[];
     signed: boolean;
@@ -48,7 +49,8 @@ export class StudyGuard {
   async settle(): Promise<void> {
     const open = sentAndUnsigned(this.ports.readRecords().records);
     if (open === null) return;
-    await this.broadcasts.load(open.broadcastHash);
+    // Whether or not the coordinator still gives it.
+    await this.broadcasts.load(open.broadcastHash).catch(() => undefined);
     const before = this.ports.readGuard();
     const guard = this.withOffered(before, open);
     if (guard !== before) this.ports.appendRecords([], guard);
@@ -128,7 +130,7 @@ export class StudyGuard {
   follow(record: ParticipantRecord): void {
     if (record.type === 'joined') {
       const { context, computation, round, broadcastHash, sites } = record;
-      this.joined = { context, broadcastHash, sites, signed: false };
+      this.joined = { context, computation, broadcastHash, sites, signed: false };
       const known = this.rounds.get(computation);
       this.rounds.set(computation, {
         first: Math.min(known?.first ?? round, round),
@@ -138,13 +140,21 @@ export class StudyGuard {
     if (record.type === 'signedSet' && this.joined?.context === record.context) this.joined.signed = true;
   }
 
+  /**
+   * A broadcast that is no longer here (offers of others came since, or this process began later and the coordinator does
+   * not give it again) is taken as all that its computation could have asked for: forgetting it would suit a coordinator.
+   */
   private withOffered(
     guard: GuardState,
-    offered: { readonly broadcastHash: string; readonly sites: readonly string[] },
+    offered: { readonly computation: string; readonly broadcastHash: string; readonly sites: readonly string[] },
   ): GuardState {
-    const loaded = this.broadcasts.loaded(offered.broadcastHash);
-    if (loaded === undefined) return guard;
-    return withRequest(guard, this.requestOf(loaded, offered.sites)).state;
+    const asked = this.broadcasts.loaded(offered.broadcastHash) ?? {
+      leaves: previewLeaves(this.plan)
+        .filter(({ computation }) => computation === offered.computation)
+        .flatMap(({ rounds }) => rounds.flat()),
+      results: this.broadcasts.publicResults,
+    };
+    return withRequest(guard, this.requestOf(asked, offered.sites)).state;
   }
 
   private requestOf({ leaves, results }: Pick<LoadedRound, 'leaves' | 'results'>, sites: readonly string[]) {
