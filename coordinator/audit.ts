@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { BUNDLE_FILE, RESULT_FILE, ROSTER_FILE, STUDY_FILE, sha256 } from '../shared/bundle/bundle.js';
 import { verifyBundle } from '../shared/bundle/verify.js';
 import { encodeDocument } from '../shared/document.js';
@@ -61,6 +62,8 @@ export interface AuditInput {
   readonly consortiumPublicKey?: Uint8Array;
 }
 
+const signatureShape = z.looseObject({ site: z.string(), transcriptHead: z.string() });
+
 type Attempt = Extract<TranscriptEntry, { type: 'attemptOpened' }>;
 type Opening = Extract<TranscriptEntry, { type: 'roundOpened' }>;
 
@@ -87,6 +90,8 @@ export function auditBundle(input: AuditInput): Audit {
   const study = parseStudy(textOf(input.bundle.get(STUDY_FILE)), STUDY_FILE);
   const roster = parseSignedRoster(textOf(input.bundle.get(ROSTER_FILE)));
   if (document.studyHash !== studyHash(study)) report(TRANSCRIPT_FILE, 'the transcript is that of another study');
+  if (study.transcript?.retain === true && !document.retained)
+    report(TRANSCRIPT_FILE, 'the study promised to keep its masked inputs, and they are not here');
   const { entries } = document;
   const head = checkHead(study, entries, input.bundle, report);
   const proved = document.retained ? 'recomputed' : 'committed';
@@ -98,7 +103,9 @@ export function auditBundle(input: AuditInput): Audit {
     signedBy: verification.ratified,
   } as const;
   const terms = checkApprovals(study, roster, entries, report);
-  const totals = terms === null ? [] : checkRounds(terms, entries, report);
+  // What comes after the bundle nobody signed with it.
+  const signed = entries.slice(0, entries.findIndex(({ type }) => type === 'finished') + 1);
+  const totals = terms === null ? [] : checkRounds(terms, signed, report);
   if (document.retained && terms !== null && problems.length === 0)
     recompute(study, terms, totals, roster, parseAttempts(input.transcript(ATTEMPTS_FILE)), input, report);
   return { ...audit, totals: totals.length, problems };
@@ -121,8 +128,9 @@ function checkHead(
   const head = transcriptHead(studyHash(study), { size, root: log.root() });
   for (const [file, bytes] of bundle) {
     if (!file.startsWith('signatures/')) continue;
-    const signed = JSON.parse(textOf(bytes)) as { readonly site: string; readonly transcriptHead: string };
-    if (signed.transcriptHead !== head)
+    const signed = signatureOf(bytes);
+    // Whether it is a signature at all verifyBundle has said.
+    if (signed !== null && signed.transcriptHead !== head)
       report(TRANSCRIPT_FILE, `the transcript is not the one that site "${signed.site}" signed with the bundle`);
   }
   const finished = entries[size] as Extract<TranscriptEntry, { type: 'finished' }>;
@@ -314,6 +322,14 @@ function unmask(
   for (const preKey of revealed.preKeys) checkPreKey(terms, preKey.slot, preKey);
   const shares = new Map(revealed.shares.map((entry) => [entry.site, entry.shares]));
   removeMasks(words, leaves, { context, preKeyDigest: digest }, rebuildMasks(terms, revealed.preKeys, total, shares));
+}
+
+function signatureOf(bytes: Uint8Array): { readonly site: string; readonly transcriptHead: string } | null {
+  try {
+    return signatureShape.parse(JSON.parse(textOf(bytes)));
+  } catch {
+    return null;
+  }
 }
 
 function textOf(bytes: Uint8Array | undefined): string {

@@ -1,6 +1,18 @@
+import { z } from 'zod';
 import { decodeDocument, encodeDocument } from '../shared/document.js';
 import { ConcordatError } from '../shared/errors.js';
 import type { PreKey, ReleasedShare } from '../shared/messages.js';
+import {
+  bytesShape,
+  checkRecord,
+  codeShape,
+  countShape,
+  hashShape,
+  preKeyShape,
+  type ShapesOf,
+  siteShape,
+  sitesShape,
+} from '../shared/stored-shapes.js';
 import type { TranscriptEntry } from '../shared/transcript.js';
 import { applyRecord, INITIAL_ROUND_STATE } from './round-state.js';
 import type { LoggedEvent } from './shell/study-host.js';
@@ -40,11 +52,73 @@ export function transcriptFile(studyHash: string, events: readonly LoggedEvent[]
   return Buffer.from(`${head},"entries":[\n${lines}\n]}\n`, 'utf8');
 }
 
+const hexShape = z.string().regex(/^([0-9a-f]{2})*$/);
+const signed = { site: siteShape, signature: hexShape };
+const inAttempt = { context: hashShape };
+const setShape = z.looseObject({ ...inAttempt, survivors: sitesShape, dropped: sitesShape });
+const ENTRIES: ShapesOf<TranscriptEntry> = {
+  approval: z.looseObject({
+    ...signed,
+    decision: z.enum(['approved', 'declined', 'withdrawn']),
+    reason: z.string(),
+    rosterVersion: countShape,
+    rosterHash: hashShape,
+    boxPublicKey: hexShape,
+  }),
+  roundOpened: z.looseObject({
+    computation: z.string(),
+    round: countShape,
+    broadcastHash: hashShape,
+    declarationHash: hashShape,
+    contributionBytes: countShape,
+  }),
+  attemptOpened: z.looseObject({ ...inAttempt, attempt: countShape, sites: sitesShape, preKeyDigest: hashShape }),
+  maskedInput: z.looseObject({ ...inAttempt, ...signed, blobHash: hashShape }),
+  survivors: setShape,
+  signature: z.looseObject({ ...inAttempt, ...signed }),
+  attemptAborted: z.looseObject({ ...inAttempt, reason: z.string(), sites: sitesShape }),
+  total: z.looseObject({ ...inAttempt, totalHash: hashShape, sites: sitesShape }),
+  roundFailed: z.looseObject({ code: codeShape, sites: z.array(z.string()) }),
+  finished: z.looseObject({ bundleDigest: hashShape }),
+  ratification: z.looseObject({
+    ...signed,
+    verdict: z.enum(['ratified', 'refused']),
+    bundleDigest: hashShape,
+    transcriptHead: hashShape,
+  }),
+  ended: z.looseObject({ how: z.enum(['failure', 'abort']) }),
+};
+const documentShape = z.looseObject({
+  format: z.literal('concordat-transcript-1'),
+  studyHash: hashShape,
+  retained: z.boolean(),
+  entries: z.array(z.unknown()),
+});
+const attemptsShape = z.looseObject({
+  format: z.literal('concordat-attempts-1'),
+  attempts: z.array(
+    z.looseObject({
+      ...inAttempt,
+      inputs: z.array(hashShape),
+      preKeys: z.array(preKeyShape),
+      shares: z.array(
+        z.looseObject({
+          site: siteShape,
+          shares: z.array(
+            z.looseObject({ dealer: siteShape, kind: z.enum(['self', 'mask']), share: bytesShape, salt: bytesShape }),
+          ),
+        }),
+      ),
+    }),
+  ),
+});
+
 /** Throws BUNDLE_UNREADABLE. */
 export function parseTranscript(bytes: Uint8Array | undefined): TranscriptDocument {
   try {
-    const value = JSON.parse(Buffer.from(bytes ?? []).toString('utf8')) as TranscriptDocument;
-    if (value.format === 'concordat-transcript-1' && Array.isArray(value.entries)) return value;
+    const value = documentShape.parse(JSON.parse(Buffer.from(bytes ?? []).toString('utf8')));
+    for (const entry of value.entries) checkRecord<TranscriptEntry>(entry, ENTRIES, TRANSCRIPT_FILE);
+    return value as unknown as TranscriptDocument;
   } catch {
     // Said below.
   }
@@ -76,8 +150,8 @@ export function attemptsFile(attempts: readonly KeptAttempt[]): Uint8Array {
 
 /** Throws WIRE_DOCUMENT_INVALID or BUNDLE_UNREADABLE. */
 export function parseAttempts(bytes: Uint8Array | undefined): KeptAttempt[] {
-  const value = bytes === undefined ? null : (decodeDocument(bytes) as { format?: unknown; attempts?: KeptAttempt[] });
-  if (value?.format !== 'concordat-attempts-1' || !Array.isArray(value.attempts))
+  const parsed = attemptsShape.safeParse(bytes === undefined ? null : decodeDocument(bytes));
+  if (!parsed.success)
     throw new ConcordatError('BUNDLE_UNREADABLE', `${ATTEMPTS_FILE} is missing, or is not of this format`);
-  return value.attempts;
+  return parsed.data.attempts as unknown as KeptAttempt[];
 }

@@ -5,6 +5,7 @@ import { type Audit, auditBundle } from '../../coordinator/audit.js';
 import { sha256 } from '../../shared/bundle/bundle.js';
 import { signatureFile } from '../../shared/bundle/verify.js';
 import { canonicalJson } from '../../shared/canonical-json.js';
+import { encodeDocument } from '../../shared/document.js';
 import { MerkleLog } from '../../shared/merkle.js';
 import { signRatification } from '../../shared/study-signatures.js';
 import { type TranscriptEntry, transcriptHead, transcriptLeaf } from '../../shared/transcript.js';
@@ -193,6 +194,61 @@ describe('is found out and named:', () => {
       )[0],
     ).toMatch(/attempt 1 is not about this round/);
   });
+});
+
+describe('whoever writes the files', () => {
+  test('cannot have the evidence of a study that promised it left out', () => {
+    const made = copy(kept);
+    const document = JSON.parse(Buffer.from(kept.transcript.get('transcript.json')!).toString());
+    made.transcript.set('transcript.json', Buffer.from(JSON.stringify({ ...document, retained: false })));
+    expect(reasons(made)).toEqual(['the study promised to keep its masked inputs, and they are not here']);
+  });
+
+  test('cannot have rounds counted that come after the bundle', () => {
+    const entries = entriesOf(hashesOnly);
+    const first = entries.findIndex(({ type }) => type === 'roundOpened');
+    const late = forged(hashesOnly, [...entries, ...entries.slice(first, first + 12)]);
+    expect(audit(late)).toEqual({
+      ...audit(hashesOnly),
+      problems: [],
+      entries: entries.length + 12,
+      maskedInputs: expect.any(Number),
+    });
+  });
+
+  test.each<[string, (made: Published) => void]>([
+    ['a signature that is none', ({ bundle }) => bundle.set('signatures/alder.json', Buffer.from('{'))],
+    ['an entry that is none', (made) => entry(made, null)],
+    ['an entry of an unknown kind', (made) => entry(made, { type: 'constructor' })],
+    ['an entry without its fields', (made) => entry(made, { type: 'maskedInput', context: 'x' })],
+    [
+      'an input outside the folder',
+      (made) => entry(made, { ...entriesOf(made).find(({ type }) => type === 'maskedInput'), blobHash: '../../key' }),
+    ],
+    ['attempts of another form', ({ transcript }) => transcript.set('attempts.bin', encodeDocument({ attempts: [] }))],
+    [
+      'attempts without their fields',
+      ({ transcript }) =>
+        transcript.set('attempts.bin', encodeDocument({ format: 'concordat-attempts-1', attempts: [{ context: 3 }] })),
+    ],
+  ])('stops no audit half way: %s', (_, spoil) => {
+    const made = copy(kept);
+    spoil(made);
+    let found: readonly unknown[];
+    try {
+      found = audit(made).problems;
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'BUNDLE_UNREADABLE' });
+      found = [error];
+    }
+    expect(found).not.toEqual([]);
+  });
+
+  function entry(made: Published, wrong: unknown): void {
+    const document = JSON.parse(Buffer.from(made.transcript.get('transcript.json')!).toString());
+    const entries = [wrong, ...document.entries];
+    made.transcript.set('transcript.json', Buffer.from(JSON.stringify({ ...document, entries })));
+  }
 });
 
 test('a site’s policy may refuse that anything is kept, and does so by default', () => {
