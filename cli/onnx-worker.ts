@@ -19,13 +19,19 @@ async function run(job: OnnxJob): Promise<OnnxAnswer> {
     executionProviders: ['cpu'],
     logSeverityLevel: 3,
   });
+  // The runtime would leave out silently what the model does not ask for, a site's calibration for one.
+  const missing = Object.keys(job.feeds).filter((name) => !session.inputNames.includes(name));
+  if (missing.length > 0) throw new Error(`the model has no input ${missing.join(', ')}`);
   const feeds = Object.fromEntries(
     Object.entries(job.feeds).map(([name, { values, shape }]) => [name, new ort.Tensor('float64', values, shape)]),
   );
   const outputs = await session.run(feeds);
   return {
     outputs: Object.fromEntries(
-      Object.entries(outputs).map(([name, tensor]) => [name, Float64Array.from(tensor.data as Float64Array)]),
+      Object.entries(outputs).map(([name, tensor]) => {
+        if (!(tensor.data instanceof Float64Array)) throw new Error(`the output ${name} is of type ${tensor.type}`);
+        return [name, Float64Array.from(tensor.data)];
+      }),
     ),
   };
 }

@@ -67,6 +67,14 @@ export async function predictTable(
           },
           options.workerUrl ?? defaultWorkerUrl(),
         );
+  // A model is read by where its numbers stand: one for each patient, or they would go to others.
+  if (usable.length > 0)
+    for (const [name, numbers] of Object.entries({ score: new Float64Array(0), ...outputs }))
+      if (['score', 'probability', 'risk'].includes(name) && numbers.length !== usable.length)
+        throw new ConcordatError(
+          'BUNDLE_UNREADABLE',
+          `${MODEL_FILE} gives ${numbers.length} numbers of "${name}" for ${usable.length} patients`,
+        );
   let scored = 0;
   const rows = table.map(({ id, values, problem }): Prediction => {
     if (values === null) return { id, score: null, probability: null, class: null, problem };
