@@ -130,6 +130,36 @@ export const STUDY_ERRORS = {
     exit: 5,
     hint: 'This is a defect in Concordat. Report it with the command and its output.',
   },
+  POLICY_APPROVAL_INCOMPLETE: {
+    fault: 'site',
+    grpc: 'FAILED_PRECONDITION',
+    exit: 3,
+    hint: 'Let another approver named in policy.yaml run `concordat site approve STUDY --as NAME --approver-key FILE`; `concordat site studies` shows who has signed.',
+  },
+  POLICY_APPROVAL_OTHER_COHORT: {
+    fault: 'site',
+    grpc: 'FAILED_PRECONDITION',
+    exit: 3,
+    hint: 'The table was changed, or a patient withdrew, after the first approver signed. Where that is right, approve with --start-over; the others then sign again.',
+  },
+  POLICY_APPROVERS_CHANGED: {
+    fault: 'site',
+    grpc: 'FAILED_PRECONDITION',
+    exit: 3,
+    hint: 'Put the approvers in policy.yaml back as they were, or approve with --start-over; signatures under the old ones then count no more.',
+  },
+  POLICY_APPROVER_REPEATED: {
+    fault: 'user',
+    grpc: 'FAILED_PRECONDITION',
+    exit: 3,
+    hint: "A second signature must be another person's. `concordat site studies` shows who has signed.",
+  },
+  POLICY_APPROVER_UNKNOWN: {
+    fault: 'site',
+    grpc: 'PERMISSION_DENIED',
+    exit: 3,
+    hint: "Name an approver of policy.yaml with --as, and give that person's own key with --approver-key.",
+  },
   POLICY_BROADCAST_INVALID: {
     fault: 'coordinator',
     grpc: 'PERMISSION_DENIED',

@@ -1,10 +1,11 @@
 import { z } from 'zod';
-import { ConcordatError } from '../shared/errors.js';
+import { ConcordatError, type Problem } from '../shared/errors.js';
 import { shownPerSiteByDesign } from '../shared/guard-decision.js';
 import { readYaml } from '../shared/strict-yaml.js';
 import type { Study } from '../shared/study.js';
 import { disclosiveModels } from '../shared/study-check.js';
 import type { TensorSpec } from '../shared/tensors.js';
+import { approvalRuleSchema, ruleProblems } from './approvers.js';
 
 /** What a computation may be called here: exactly what this agent has site halves for. */
 export const COMPUTATION_NAMES = ['describe', 'combat', 'moments', 'logistic', 'cox', 'fedavg', 'validate'] as const;
@@ -74,6 +75,9 @@ function policySchemaOf(preset: Preset) {
       .boolean()
       .default(false)
       .describe('Approve every study that this policy allows without asking. For demonstrations.'),
+    approval: approvalRuleSchema
+      .optional()
+      .describe('Named persons who approve; left out, whoever runs `site approve` does. Excludes automaticApproval.'),
   });
 }
 
@@ -96,17 +100,31 @@ export function parsePolicy(text: string, file: string): Policy {
     strict.kind === 'ok' && strict.value.preset !== 'strict'
       ? readYaml(text, file, policySchemaOf(strict.value.preset))
       : strict;
-  if (reading.kind === 'ok') return reading.value;
+  if (reading.kind === 'ok') {
+    const contradictory = contradictions(reading.value).map(({ path, message }) => reading.problemAt(path, message));
+    if (contradictory.length === 0) return reading.value;
+    throw invalidPolicy(file, contradictory);
+  }
   const { kind, problems } = reading;
   throw kind === 'unreadable'
     ? new ConcordatError('POLICY_UNREADABLE', `${file} cannot be read`, { problems })
-    : new ConcordatError(
-        'POLICY_INVALID',
-        `${file} has ${problems.length} problem${problems.length === 1 ? '' : 's'}`,
-        {
-          problems,
-        },
-      );
+    : invalidPolicy(file, problems);
+}
+
+function invalidPolicy(file: string, problems: readonly Problem[]): ConcordatError {
+  const many = `${problems.length} problem${problems.length === 1 ? '' : 's'}`;
+  return new ConcordatError('POLICY_INVALID', `${file} has ${many}`, { problems });
+}
+
+function contradictions({ approval, automaticApproval }: Policy) {
+  if (approval === undefined) return [];
+  const problems = ruleProblems(approval).map(({ path, message }) => ({ path: ['approval', ...path], message }));
+  if (automaticApproval)
+    problems.push({
+      path: ['automaticApproval'],
+      message: 'excludes `approval`: named persons approve, or nobody does',
+    });
+  return problems;
 }
 
 /** One field of the policy in force, `visibility.aggregate` for one inside a group. */
@@ -134,12 +152,16 @@ export function policyFields(policy: Policy): PolicyField[] {
 
 /** The groups opened up, in the order of the schema. */
 function flat(policy: Policy): [string, unknown][] {
-  const { concordat: _, preset: __, ...fields } = policy;
-  return Object.entries(fields).flatMap(([field, value]): [string, unknown][] =>
-    field === 'visibility'
-      ? Object.entries(policy.visibility).map(([name, seen]) => [`visibility.${name}`, seen])
-      : [[field, value]],
-  );
+  const { concordat: _, preset: __, approval, ...fields } = policy;
+  const named = approval === undefined ? 'nobody is named' : `${approval.required} of ${approval.approvers.length}`;
+  return [
+    ...Object.entries(fields).flatMap(([field, value]): [string, unknown][] =>
+      field === 'visibility'
+        ? Object.entries(policy.visibility).map(([name, seen]) => [`visibility.${name}`, seen])
+        : [[field, value]],
+    ),
+    ['approval', named],
+  ];
 }
 
 function fieldMeanings(): [string, string][] {
@@ -153,6 +175,12 @@ function fieldMeanings(): [string, string][] {
   ];
 }
 
+const APPROVAL_EXAMPLE = `# Each makes a key with: concordat site approver init NAME --out FILE
+# approval:
+#   required: 2
+#   approvers:
+#     - {name: ..., publicKey: ...}`;
+
 /**
  * policy.yaml as `site init` writes it: the preset, and every other field as a comment with its value under the preset and a
  * sentence. Only what a hospital uncomments departs from the preset, so changing the preset's name changes all the rest.
@@ -163,6 +191,7 @@ export function policyTemplate(preset: Preset): string {
     `# ${meaning.replaceAll('`', '')}\n#${indent}${name}: ${JSON.stringify(value).replaceAll('"', '').replaceAll(',', ', ')}`;
   const seen = fields.filter(({ field }) => field.startsWith('visibility.'));
   const blocks = fields.flatMap((entry) => {
+    if (entry.field === 'approval') return [`# ${entry.meaning.replaceAll('`', '')}\n${APPROVAL_EXAMPLE}`];
     if (!entry.field.startsWith('visibility.')) return [line(entry.field, entry)];
     if (entry !== seen[0]) return [];
     return [

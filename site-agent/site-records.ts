@@ -3,6 +3,7 @@ import type { ErrorCode } from '../shared/errors.js';
 import type { EventStore, NewRecord } from '../shared/stores.js';
 import type { Approval, Ratification } from '../shared/study-messages.js';
 import type { TranscriptTip } from '../shared/transcript.js';
+import type { ApproverSignature } from './approvers.js';
 import type { ParticipantRecord } from './participant-types.js';
 import { decodeSiteRecord } from './stored-records.js';
 
@@ -23,6 +24,8 @@ export type SiteRecord =
       /** Null where declined. */
       readonly cohort: { readonly digest: string; readonly cases: readonly string[] } | null;
     }
+  /** A named person of this site signed for or against it; `startsOver`: signatures before it count no more. Never sent. */
+  | { readonly type: 'approverSigned'; readonly signed: ApproverSignature; readonly startsOver: boolean }
   /** The site's signed withdrawal after its approval; from then on nothing of the study leaves. */
   | { readonly type: 'withdrew'; readonly withdrawal: Approval; readonly atMs: number }
   | { readonly type: 'started'; readonly approvals: readonly Approval[] }
@@ -50,6 +53,8 @@ export interface KnownStudy {
   readonly document: Uint8Array;
   readonly proposedAtMs: number;
   readonly approval: Approval | null;
+  /** Signatures of named approvers that count, in the order they were given. */
+  readonly approvers: readonly ApproverSignature[];
   /** Sequence of the decision in the log, or null. */
   readonly decidedAt: number | null;
   readonly withdrawal: Approval | null;
@@ -120,6 +125,7 @@ function withRecord(
       document,
       proposedAtMs: atMs,
       approval: null,
+      approvers: [],
       decidedAt: null,
       withdrawal: null,
       cohort: null,
@@ -138,6 +144,8 @@ function withRecord(
   switch (record.type) {
     case 'decided':
       return { ...known, approval: record.approval, cohort: record.cohort, decidedAt: sequence };
+    case 'approverSigned':
+      return { ...known, approvers: [...(record.startsOver ? [] : known.approvers), record.signed] };
     case 'withdrew':
       return { ...known, withdrawal: record.withdrawal };
     case 'started':

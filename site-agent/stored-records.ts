@@ -31,6 +31,18 @@ const RECORDS: ShapesOf<SiteRecord> = {
     atMs: z.number(),
     cohort: z.looseObject({ digest: z.string(), cases: z.array(z.string()) }).nullable(),
   }),
+  approverSigned: z.looseObject({
+    signed: z.looseObject({
+      name: z.string(),
+      publicKey: hashShape,
+      decision: z.enum(['approved', 'declined']),
+      cohortDigest: z.string(),
+      ruleDigest: hashShape,
+      at: z.string(),
+      signature: bytesShape,
+    }),
+    startsOver: z.boolean(),
+  }),
   started: z.looseObject({ approvals: z.array(approvalShape) }),
   participant: z.looseObject({ record: z.looseObject({ type: z.string() }) }),
   ownValues: z.looseObject({

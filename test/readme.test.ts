@@ -183,8 +183,8 @@ function concordat(args: readonly string[]): { status: number | null; stdout: st
 function nameOf(words: readonly string[]): string {
   const single = ['simulate', 'predict', 'demo'];
   if (single.includes(words[0]!)) return words[0]!;
-  // `site cohort` is itself a group of commands.
-  return words.slice(0, words[1] === 'cohort' ? 3 : 2).join(' ');
+  // These are themselves groups of commands.
+  return words.slice(0, ['cohort', 'approver'].includes(words[1]!) ? 3 : 2).join(' ');
 }
 
 function argumentsOf(words: readonly string[], help: string): { flags: string[]; positional: string[] } {

@@ -141,7 +141,7 @@ export async function unlockFolderOf(dir: string): Promise<void> {
 }
 
 /** A line from the terminal that is not shown while it is typed. */
-async function ask(question: string): Promise<string> {
+export async function ask(question: string): Promise<string> {
   if (!process.stdin.isTTY)
     throw new ConcordatError('CLI_USAGE', 'there is no terminal to ask for a passphrase', {
       hint: 'Give --passphrase-file or --key-file.',

@@ -4,13 +4,15 @@ import { ConcordatError } from '../../shared/errors.js';
 import { planStudy } from '../../shared/plan.js';
 import { readStudyDocument } from '../../shared/study-signatures.js';
 import { type Output, output } from '../console.js';
+import { type ApproverOptions, approverAtKeyboard, withApprover } from './site-approver.js';
 import { findStudy, studiesOf, withStore } from './site-store.js';
 
 interface SiteOptions {
   readonly dir: string;
 }
 
-interface ApproveOptions extends SiteOptions {
+interface ApproveOptions extends SiteOptions, ApproverOptions {
+  readonly startOver?: boolean;
   readonly yes?: boolean;
   readonly dryRun?: boolean;
   readonly restored?: boolean;
@@ -21,33 +23,42 @@ export function registerSiteDecisions(site: Command): void {
   const withFolder = (command: Command) => command.requiredOption('--dir <folder>', 'folder of the site');
   const out = (command: Command): Output => output(command.optsWithGlobals()['json'] === true);
 
-  withFolder(site.command('approve'))
+  withApprover(withFolder(site.command('approve')))
     .description('show what would leave, then approve; the running agent sends the decision')
     .argument('<study>', 'hash of the study, or its first digits')
     .option('--yes', 'do not ask (the picture is shown all the same)')
     .option('--dry-run', 'show what would leave and stop')
+    .option('--start-over', 'what other approvers signed, for another cohort or under other approvers, counts no more')
     .option('--restored', 'although this site was started from a backup and cannot know what left since')
     .action(async (study: string, options: ApproveOptions, command: Command) => {
       await approve(study, options, out(command));
     });
 
-  withFolder(site.command('decline'))
+  withApprover(withFolder(site.command('decline')))
     .description('decline a study; the running agent sends the decision')
     .argument('<study>', 'hash of the study, or its first digits')
     .requiredOption('--reason <text>', 'why, in a sentence that the consortium will read')
-    .action(async (study: string, options: SiteOptions & { reason: string }, command: Command) => {
+    .action(async (study: string, options: SiteOptions & ApproverOptions & { reason: string }, command: Command) => {
+      const { signForSite } = await import('../../site-agent/shell/approver-decide.js');
+      const { sitePolicy } = await import('../run-site.js');
       const { decide } = await import('../../site-agent/shell/decide.js');
       const { readSiteKeys } = await import('../../site-agent/keys.js');
       const { site: name, signingKey } = readSiteKeys(options.dir);
+      const rule = sitePolicy(options.dir).approval ?? null;
+      const key = await approverAtKeyboard(rule, options);
       const known = await withStore(options.dir, async (store) => {
         const found = findStudy(study, await studiesOf(store));
-        decide(store, found, {
+        const nowMs = Date.now();
+        if (rule !== null && key !== null)
+          signForSite(store, found, rule, { site: name, key, decision: 'declined', cohortDigest: '', nowMs });
+        decide(store, findStudy(found.studyHash, await studiesOf(store)), {
           site: name,
           signingKey,
           frozen: null,
           decision: 'declined',
           reason: options.reason,
-          nowMs: Date.now(),
+          nowMs,
+          rule,
         });
         return found;
       });
@@ -93,7 +104,11 @@ async function approve(digits: string, options: ApproveOptions, out: Output): Pr
   const { acceptHistory, historyOf } = await import('../../site-agent/shell/restored.js');
   const { approvalPicture } = await import('../approval-picture.js');
   const { trustedRoster } = await import('../../site-agent/roster-store.js');
+  const { signForSite } = await import('../../site-agent/shell/approver-decide.js');
   const { site, signingKey } = readSiteKeys(options.dir);
+  const policy = sitePolicy(options.dir);
+  const rule = policy.approval ?? null;
+  const key = options.dryRun === true ? null : await approverAtKeyboard(rule, options);
   await withStore(options.dir, async (store) => {
     const known = findStudy(digits, await studiesOf(store));
     const again = options.restored === true && historyOf(store, known.studyHash) === 'unknown';
@@ -102,7 +117,7 @@ async function approve(digits: string, options: ApproveOptions, out: Output): Pr
     const place = {
       site,
       folder: options.dir,
-      policy: sitePolicy(options.dir),
+      policy,
       nowMs: Date.now(),
       restoreAccepted: options.restored === true,
     };
@@ -119,7 +134,9 @@ async function approve(digits: string, options: ApproveOptions, out: Output): Pr
     }
     if (
       options.yes !== true &&
-      !(await confirmed(`Approve ${known.studyHash.slice(0, 12)} for site ${site}? [y/N] `))
+      !(await confirmed(
+        `Approve ${known.studyHash.slice(0, 12)} for site ${site}${key === null ? '' : ` as ${key.name}`}? [y/N] `,
+      ))
     ) {
       out.result('Nothing was decided.', { ...picture.data, decision: null });
       return;
@@ -136,13 +153,37 @@ async function approve(digits: string, options: ApproveOptions, out: Output): Pr
       );
       return;
     }
-    decide(store, known, {
+    const nowMs = Date.now();
+    if (rule !== null && key !== null) {
+      const startOver = options.startOver === true;
+      const cohortDigest = grounds.frozen.digest;
+      const missing = signForSite(store, known, rule, {
+        site,
+        key,
+        decision: 'approved',
+        cohortDigest,
+        nowMs,
+        startOver,
+      });
+      if (missing > 0) {
+        const others = missing === 1 ? 'Another approver' : `${missing} other approvers`;
+        out.result(`Signed as ${key.name}. ${others} must sign before anything is sent.`, {
+          ...picture.data,
+          decision: null,
+          signed: key.name,
+          missing,
+        });
+        return;
+      }
+    }
+    decide(store, findStudy(known.studyHash, await studiesOf(store)), {
       site,
       signingKey,
       frozen: grounds.frozen,
       decision: 'approved',
       reason: '',
-      nowMs: Date.now(),
+      nowMs,
+      rule,
     });
     out.result('Approved and signed. The running agent sends it.', { ...picture.data, decision: 'approved' });
   });

@@ -12,6 +12,7 @@ import { type ObservationOptions, startObserver, withObservation } from '../obse
 import { registerSiteCohort } from './cohort.js';
 import { reportChecks, untilSignal } from './coordinator.js';
 import { registerSiteEgress } from './egress.js';
+import { registerSiteApprover } from './site-approver.js';
 import { registerSiteDecisions } from './site-decide.js';
 import { presetOption, registerSitePolicy, writeTemplates } from './site-policy.js';
 import { withStore } from './site-store.js';
@@ -133,7 +134,7 @@ export function registerSite(program: Command): void {
       const { readSiteKeys, readEnrolled } = await import('../../site-agent/keys.js');
       const keys = readSiteKeys(options.dir);
       const enrolled = existsSync(path.join(options.dir, 'keys', 'tls.pem')) ? readEnrolled(options.dir) : null;
-      const studies = await withStore(options.dir, async (store) => studyRows(store));
+      const studies = await withStore(options.dir, async (store) => studyRows(store, keys.site));
       const data = {
         site: keys.site,
         signingPublicKey: toHex(keys.signingPublicKey),
@@ -155,12 +156,15 @@ export function registerSite(program: Command): void {
   withFolder(site.command('studies'))
     .description('studies that were proposed to this site')
     .action(async (options: SiteOptions, command: Command) => {
-      const studies = await withStore(options.dir, async (store) => studyRows(store));
+      const { readSiteKeys } = await import('../../site-agent/keys.js');
+      const { site: name } = readSiteKeys(options.dir);
+      const studies = await withStore(options.dir, async (store) => studyRows(store, name));
       out(command).result(studiesText(studies), { studies });
     });
 
   registerSiteDecisions(site);
   registerSitePolicy(site);
+  registerSiteApprover(site);
   registerSiteEgress(site);
   registerSiteCohort(site);
 }

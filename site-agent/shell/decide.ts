@@ -10,6 +10,7 @@ import { endsAtMs, type Study } from '../../shared/study.js';
 import type { Approval } from '../../shared/study-messages.js';
 import { readStudyDocument, signApproval } from '../../shared/study-signatures.js';
 import type { TensorSpec } from '../../shared/tensors.js';
+import { type ApprovalRule, requireSigned } from '../approvers.js';
 import type { CohortLoad } from '../cohort.site.js';
 import { loadCohort } from '../cohort-files.js';
 import { type FrozenCohort, freezeCohort } from '../cohort-freeze.site.js';
@@ -90,7 +91,10 @@ export function requireUndecided(known: Pick<KnownStudy, 'approval' | 'closed'>)
     throw new ConcordatError('STUDY_WRONG_PHASE', `the study is ${known.closed.phase}: ${known.closed.reason}`);
 }
 
-/** Signs the decision and writes it durably; the running agent sends it. Throws SITE_ALREADY_DECIDED, STUDY_WRONG_PHASE. */
+/**
+ * Signs the decision and writes it durably; the running agent sends it. Throws SITE_ALREADY_DECIDED, STUDY_WRONG_PHASE,
+ * POLICY_APPROVAL_INCOMPLETE where the policy names approvers and too few of them have signed it.
+ */
 export function decide(
   store: SiteStore,
   known: KnownStudy,
@@ -101,11 +105,24 @@ export function decide(
     readonly decision: 'approved' | 'declined';
     readonly reason: string;
     readonly nowMs: number;
+    /** `approval` of this site's policy; null where it names no approvers. */
+    readonly rule: ApprovalRule | null;
   },
 ): Approval {
   requireUndecided(known);
-  const boxKey = new Secret(randomBytes(32));
   const approved = decision.decision === 'approved';
+  if (decision.rule !== null) {
+    const { studyHash, rosterVersion, rosterHash, approvers } = known;
+    const subject = { site: decision.site, studyHash, rosterVersion, rosterHash };
+    requireSigned(
+      decision.rule,
+      subject,
+      approvers,
+      decision.decision,
+      approved ? (decision.frozen?.digest ?? '') : '',
+    );
+  }
+  const boxKey = new Secret(randomBytes(32));
   if (approved) store.putSecret(boxKeyOwner(known.studyHash), 'box', boxKey);
   const approval = signApproval(
     {

@@ -53,13 +53,13 @@ export class Decisions {
       const allowed = grounds.reasons.length === 0;
       const reason = allowed ? '' : grounds.reasons.join('; ');
       const decision = allowed ? ('approved' as const) : ('declined' as const);
-      decide(store, known, { site, signingKey, frozen: grounds.frozen, decision, reason, nowMs });
+      decide(store, known, { site, signingKey, frozen: grounds.frozen, decision, reason, nowMs, rule: null });
       this.context.tell(known, `${decision} by policy`, reason);
     } catch (error) {
       // Nobody is asked here, so nobody would mend the table: the consortium hears the code, the site the places.
       if (!(error instanceof ConcordatError) || !error.code.startsWith('COHORT_')) throw error;
       const reason = `${error.code}: this site's table cannot be used for the study`;
-      decide(store, known, { site, signingKey, frozen: null, decision: 'declined', reason, nowMs });
+      decide(store, known, { site, signingKey, frozen: null, decision: 'declined', reason, nowMs, rule: null });
       this.context.tell(known, 'declined by policy', reason);
       throw error;
     }

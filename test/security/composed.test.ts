@@ -368,6 +368,7 @@ test('a reason longer than a message may carry is cut, so that it ends no connec
     decision: 'declined',
     reason,
     nowMs: 1,
+    rule: null,
   });
   expect(() => decodeSiteFrame(encodeSiteFrame({ type: 'approval', approval: made }))).not.toThrow();
   expect(approvalIsSigned(made, ed25519PublicKey(signingKey))).toBe(true);

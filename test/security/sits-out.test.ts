@@ -90,6 +90,7 @@ test('a study that has ended is not approved any more', async () => {
     decision: 'approved',
     reason: '',
     nowMs: 1,
+    rule: null,
   } as const;
   expect(() => decide(birch.store, known, decision)).toThrow(
     expect.objectContaining({ code: 'STUDY_WRONG_PHASE', message: expect.stringContaining('the study is withdrawn') }),

@@ -41,7 +41,15 @@ const grounds = (hash: string) => decisionGrounds(store, known(hash), place(), {
 function approve(hash: string): void {
   const signingKey = new Secret(new Uint8Array(32).fill(3));
   const { frozen } = grounds(hash);
-  decide(store, known(hash), { site: 'alder', signingKey, frozen, decision: 'approved', reason: '', nowMs: 2 });
+  decide(store, known(hash), {
+    site: 'alder',
+    signingKey,
+    frozen,
+    decision: 'approved',
+    reason: '',
+    nowMs: 2,
+    rule: null,
+  });
 }
 
 const remove = (...ids: string[]) => removeCases(store, place(), ids, ({ studyHash }) => studyHash.slice(0, 6));

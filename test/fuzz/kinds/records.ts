@@ -118,6 +118,19 @@ export const SITE_LOG: FuzzKind = {
       const [site, participant] = [...trace.siteRecords][0]!;
       const records: SiteRecord[] = [
         { type: 'proposed', rosterVersion: 1, rosterHash: hash, document: studyDocument(STUDY), atMs: 1 },
+        {
+          type: 'approverSigned',
+          signed: {
+            name: 'A',
+            publicKey: hash,
+            decision: 'approved',
+            cohortDigest: hash,
+            ruleDigest: hash,
+            at: '2026-01-01T00:00:00.000Z',
+            signature: new Uint8Array(64),
+          },
+          startsOver: false,
+        },
         { type: 'decided', approval: approval(site), atMs: 2, cohort: { digest: hash, cases: [hash, hash] } },
         { type: 'started', approvals: [approval('alder'), approval('birch')] },
         ...participant.map((record): SiteRecord => ({ type: 'participant', record })),
