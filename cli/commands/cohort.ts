@@ -20,7 +20,10 @@ export function registerSiteCohort(site: Command): void {
     .command('remove')
     .description('leave cases out of every study not yet approved: their patients have withdrawn')
     .requiredOption('--dir <folder>', 'folder of the site')
-    .option('--case <id...>', 'identifiers (other users of this host may see them in the list of processes)')
+    .option(
+      '--case <id...>',
+      'identifiers (they stay in the history of the shell, and other users of this host may see them in the list of processes)',
+    )
     .option('--file <file>', 'file with one identifier a line; - reads them from the standard input')
     .action(async (options: RemoveOptions, command: Command) => {
       const { readSiteKeys } = await import('../../site-agent/keys.js');

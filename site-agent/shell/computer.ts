@@ -123,10 +123,11 @@ class ThreadComputer implements SiteComputer {
     this.thread ??= this.start();
     const { worker, has, waiting } = this.thread;
     const results = new Map([...request.results].filter(([name, { hash }]) => has.get(name) !== hash));
-    for (const [name, { hash }] of results) has.set(name, hash);
     return new Promise((resolve, reject) => {
-      waiting.push({ resolve, reject });
+      // What cannot be handed over throws here, and must not take the place of the next answer.
       worker.postMessage({ ...request, results } satisfies Request);
+      for (const [name, { hash }] of results) has.set(name, hash);
+      waiting.push({ resolve, reject });
     });
   }
 

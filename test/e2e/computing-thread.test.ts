@@ -116,6 +116,16 @@ describe('a computing thread', () => {
 });
 
 describe('a computing thread in trouble', () => {
+  it('gives each job its own answer, also after one that could not be handed over', async () => {
+    const computer = kept(computeInThread(setups[0]!, BUILT));
+    const results = new Map([['describe', { hash: 'h', value: {} }]]);
+    const bad = { ...request, broadcast: { phase: () => 'counts' } };
+    await expect(computer.contribute(bad, results)).rejects.toThrow(/could not be cloned/);
+    const { words } = await computer.contribute(request, new Map());
+    const here = await kept(computeHere(setups[0]!)).contribute(request, new Map());
+    expect(Buffer.from(words).equals(here.words)).toBe(true);
+  });
+
   const request = startRun(plan, COORDINATOR_COMPUTATIONS).request!;
   /** The thread of troubled-thread.mjs does what the broadcast's `trouble` says, so many times, before it computes. */
   const troubled = (trouble: { readonly kind: 'busy' | 'dies'; readonly times: number; readonly ms?: number }) => ({
