@@ -121,7 +121,14 @@ export function passphraseProvider(passphrase: string, cost: { readonly N: numbe
       const parsed = passphraseRecord.safeParse(record);
       if (!parsed.success) return null;
       const { salt, key, ...parameters } = parsed.data;
-      return unwrapWith(derive(Buffer.from(salt, 'base64'), parameters), key);
+      let wrappingKey: Secret;
+      try {
+        wrappingKey = derive(Buffer.from(salt, 'base64'), parameters);
+      } catch {
+        // Costs that scrypt does not take, or that no memory is enough for: no vault that was made here.
+        return null;
+      }
+      return unwrapWith(wrappingKey, key);
     },
   };
 }

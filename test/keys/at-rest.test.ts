@@ -117,8 +117,10 @@ describe('a vault', () => {
 
   it('with absurd scrypt costs is refused before any work', () => {
     const vault = makeVault(key, passphraseProvider('x', COST), random);
-    const absurd = { ...vault, wrapped: { ...vault.wrapped, N: 2 ** 40 } };
-    expect(() => openVault(absurd, passphraseProvider('x', COST), 'v')).toThrow(code('STORE_KEYS_WRONG'));
+    for (const costs of [{ N: 2 ** 40 }, { N: 1025 }, { N: 2 ** 20, r: 32 }]) {
+      const absurd = { ...vault, wrapped: { ...vault.wrapped, ...costs } };
+      expect(() => openVault(absurd, passphraseProvider('x', COST), 'v')).toThrow(code('STORE_KEYS_WRONG'));
+    }
   });
 });
 
