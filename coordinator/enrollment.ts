@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { z } from 'zod';
 import { writeNewFile, writeOnce, writeReplacing } from '../shared/durable-files.js';
 import {
   checkEnrollmentProof,
@@ -12,9 +13,10 @@ import {
   tokenHash,
 } from '../shared/enrollment.js';
 import { ConcordatError } from '../shared/errors.js';
-import { fromHex, isSha256, toHex } from '../shared/hex.js';
+import { fromHex, toHex } from '../shared/hex.js';
 import { LIMITS } from '../shared/limits.js';
 import { extendTrust, parseSignedRoster, type Roster, type SignedRoster } from '../shared/roster.js';
+import { hashShape, readStoredJson, siteShape } from '../shared/stored-shapes.js';
 import { authorityPem, createAuthority, issueSiteCertificate } from './tls.js';
 
 /**
@@ -39,17 +41,20 @@ export interface PendingEnrollment {
   readonly enrolledAt: string;
 }
 
-interface TokenRecord {
-  readonly site: string;
-  readonly expiresAt: string;
-}
-
-interface UsedToken {
-  readonly requestDigest: string;
-  /** X.509, DER, base64. */
-  readonly certificate: string;
-  readonly pending: PendingEnrollment;
-}
+const timeShape = z.string().refine((text) => !Number.isNaN(Date.parse(text)), 'is no time');
+const tokenShape = z.looseObject({ site: siteShape, expiresAt: timeShape });
+const pendingShape = z.object({
+  site: siteShape,
+  signingPublicKey: hashShape,
+  tlsFingerprint: hashShape,
+  enrolledAt: timeShape,
+});
+const usedTokenShape = z.looseObject({
+  requestDigest: z.string(),
+  /** X.509, DER. */
+  certificate: z.base64().min(1),
+  pending: pendingShape,
+});
 
 /** Makes the transport authority and pins the consortium's key. Throws ENROLL_KEYS_EXIST in a folder that has them. */
 export async function initCoordinator(
@@ -79,7 +84,7 @@ export function createInvitation(
 ): Invitation {
   checkSiteName(site);
   const token = randomBytes(32);
-  const record: TokenRecord = { site, expiresAt: new Date(nowMs + lifetimeMs).toISOString() };
+  const record: z.output<typeof tokenShape> = { site, expiresAt: new Date(nowMs + lifetimeMs).toISOString() };
   const invitation: Invitation = {
     format: 'concordat-invitation-1',
     site,
@@ -95,7 +100,7 @@ export function createInvitation(
 
 /**
  * Answers a request to enroll. Repeating the same request (its answer was lost) gives the same certificate. Throws
- * ENROLL_TOKEN_UNKNOWN, _EXPIRED, _USED, _OTHER_SITE or ENROLL_REQUEST_INVALID.
+ * ENROLL_TOKEN_UNKNOWN, _EXPIRED, _USED, _OTHER_SITE, ENROLL_REQUEST_INVALID, or STORE_DAMAGED.
  */
 export async function enroll(
   dir: string,
@@ -103,7 +108,7 @@ export async function enroll(
   nowMs: number = Date.now(),
 ): Promise<EnrollmentGrant> {
   const hash = tokenHash(request.token);
-  const record = readJson<TokenRecord>(at(dir, 'tokens', `${hash}.json`));
+  const record = readJson(at(dir, 'tokens', `${hash}.json`), tokenShape);
   if (record === null)
     throw new ConcordatError('ENROLL_TOKEN_UNKNOWN', 'the token was not given out by this coordinator');
   if (record.site !== request.site)
@@ -117,7 +122,7 @@ export async function enroll(
         `the token of site "${request.site}" expired on ${record.expiresAt}`,
       );
     const { certificate, fingerprint } = await issueSiteCertificate(dir, request.site, request.csr, nowMs);
-    const made: UsedToken = {
+    const made: z.output<typeof usedTokenShape> = {
       requestDigest: requestDigest(request),
       certificate: Buffer.from(certificate).toString('base64'),
       pending: {
@@ -130,10 +135,10 @@ export async function enroll(
     // Of two requests at once one is written; both then go by what was written.
     writeOnce(usedFile, JSON.stringify(made), 0o600);
   }
-  const used = readJson<UsedToken>(usedFile)!;
+  const used = readJson(usedFile, usedTokenShape)!;
   if (used.requestDigest !== requestDigest(request))
     throw new ConcordatError('ENROLL_TOKEN_USED', `the token of site "${request.site}" was used before`);
-  const waiting = readJson<PendingEnrollment>(pendingFile(dir, request.site));
+  const waiting = readJson(pendingFile(dir, request.site), pendingShape);
   // A repeated old request must not displace what a newer token brought.
   if (waiting === null || waiting.enrolledAt <= used.pending.enrolledAt)
     writeReplacing(pendingFile(dir, request.site), `${JSON.stringify(used.pending, null, 2)}\n`, 0o600);
@@ -148,7 +153,7 @@ export function pendingEnrollments(dir: string): PendingEnrollment[] {
   return readdirSync(folder)
     .filter((file) => file.endsWith('.json') && !file.startsWith('.'))
     .sort()
-    .map((file) => checkedPending(at(folder, file)))
+    .map((file) => readJson(at(folder, file), pendingShape)!)
     .filter((pending) => {
       const member = roster?.sites.find(({ site }) => site === pending.site);
       return member?.tlsFingerprint !== pending.tlsFingerprint || member.signingPublicKey !== pending.signingPublicKey;
@@ -220,25 +225,7 @@ function pendingFile(dir: string, site: string): string {
   return at(dir, 'pending', `${checkSiteName(site)}.json`);
 }
 
-function checkedPending(file: string): PendingEnrollment {
-  const found = readJson<Partial<PendingEnrollment>>(file);
-  const { site, signingPublicKey, tlsFingerprint, enrolledAt } = found ?? {};
-  if (
-    typeof site !== 'string' ||
-    !isSha256(signingPublicKey) ||
-    !isSha256(tlsFingerprint) ||
-    typeof enrolledAt !== 'string'
-  )
-    throw new ConcordatError('STORE_DAMAGED', `${file} is no pending enrollment`);
-  return { site: checkSiteName(site), signingPublicKey, tlsFingerprint, enrolledAt };
-}
-
-/** Null where there is no such file. Throws STORE_DAMAGED where it is not JSON. */
-function readJson<T>(file: string): T | null {
-  if (!existsSync(file)) return null;
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as T;
-  } catch (error) {
-    throw new ConcordatError('STORE_DAMAGED', `${file} cannot be read`, { cause: error });
-  }
+/** Null where there is no such file. Throws STORE_DAMAGED where it is not of that shape. */
+function readJson<S extends z.ZodType>(file: string, shape: S): z.output<S> | null {
+  return existsSync(file) ? readStoredJson(readFileSync(file, 'utf8'), shape, file) : null;
 }

@@ -1,4 +1,3 @@
-import { decodeDocument } from '../shared/document.js';
 import {
   countersignedStatement,
   headIsSigned,
@@ -7,6 +6,7 @@ import {
 } from '../shared/egress-ledger.js';
 import { ConcordatError } from '../shared/errors.js';
 import type { EventStore } from '../shared/stores.js';
+import { decodeLedgerEvent } from './logged-events.js';
 
 /** Durable facts about the sites' egress ledgers; in the log under no study. */
 export type LedgerEvent =
@@ -86,7 +86,7 @@ function keyOf(site: string, { length, head }: LedgerHead): string {
   return `${site} ${length} ${head}`;
 }
 
-/** Every event about egress ledgers in the log, in order. */
+/** Every event about egress ledgers in the log, in order. Throws STORE_DAMAGED. */
 export function readLedgerEvents(store: Pick<EventStore, 'replay'>): LedgerEvent[] {
-  return [...store.replay({ study: '' })].map(({ payload }) => decodeDocument(payload) as LedgerEvent);
+  return [...store.replay({ study: '' })].map(({ payload }) => decodeLedgerEvent(payload));
 }

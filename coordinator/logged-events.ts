@@ -6,6 +6,7 @@ import {
   codeShape,
   countShape,
   hashShape,
+  ledgerHeadShape,
   preKeyShape,
   ratificationShape,
   readRecord,
@@ -93,7 +94,7 @@ const ROUND_RECORDS: ShapesOf<RoundRecord> = {
 const ledgerHead = z.looseObject({
   site: siteShape,
   atMs: z.number(),
-  head: z.looseObject({ length: countShape, head: hashShape, signature: bytesShape }),
+  head: ledgerHeadShape,
 });
 const LEDGER_EVENTS: ShapesOf<LedgerEvent> = { ledgerHead, ledgerContradicted: ledgerHead };
 

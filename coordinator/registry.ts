@@ -1,18 +1,22 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { z } from 'zod';
+import { hashShape, readStoredJson } from '../shared/stored-shapes.js';
 import type { BlobStore } from '../shared/stores.js';
 import type { BundleDetail, BundleEntry, BundleQuery } from '../shared/wire/types.js';
 
 /** What the coordinator has registered: published bundles, and summaries of studies that ended after validation. */
-interface Status {
-  readonly study: string;
-  readonly name: string;
-  readonly bundleDigest: string;
-  readonly phase: string;
-}
+const statusShape = z.looseObject({
+  study: hashShape,
+  name: z.string(),
+  /** Null where the study ended before it had a bundle. */
+  bundleDigest: hashShape.nullable(),
+  phase: z.string(),
+});
 
 const registryOf = (folder: string) => path.join(folder, 'registry');
 
+/** Throws STORE_DAMAGED where an entry's status is none. */
 export function readRegistry(folder: string): BundleEntry[] {
   const registry = registryOf(folder);
   if (!existsSync(registry)) return [];
@@ -21,11 +25,11 @@ export function readRegistry(folder: string): BundleEntry[] {
     .sort()
     .map((name) => {
       const file = path.join(registry, name, 'status.json');
-      const status = JSON.parse(readFileSync(file, 'utf8')) as Status;
+      const status = readStoredJson(readFileSync(file, 'utf8'), statusShape, file);
       return {
         name,
         version: 1,
-        digest: status.bundleDigest,
+        digest: status.bundleDigest ?? '',
         studyHash: status.study,
         phase: status.phase,
         publishedAt: statSync(file).mtime.toISOString(),

@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { z } from 'zod';
 import { encodeDocument } from '../shared/document.js';
 import type { SignedLedgerHead } from '../shared/egress-ledger.js';
 import { ConcordatError } from '../shared/errors.js';
@@ -258,17 +259,11 @@ export class CoordinatorService {
       const file = path.join(inbox, name);
       let outcome: Record<string, unknown> = { ok: true };
       try {
-        const request = JSON.parse(readFileSync(file, 'utf8')) as {
-          type: string;
-          studyHash: string;
-          document?: string;
-          reason?: string;
-        };
+        const request = readRequest(readFileSync(file, 'utf8'));
         if (request.type === 'propose' && starting && this.hosts.has(request.studyHash)) outcome = { ok: true };
         else if (request.type === 'propose')
-          await this.propose(request.studyHash, Buffer.from(request.document ?? '', 'utf8'));
-        else if (request.type === 'abort') this.hostOf(request.studyHash).abort(request.reason ?? 'no reason given');
-        else throw new ConcordatError('CLI_USAGE', `the request "${String(request.type)}" is not known`);
+          await this.propose(request.studyHash, Buffer.from(request.document, 'utf8'));
+        else this.hostOf(request.studyHash).abort(request.reason);
       } catch (error) {
         const code = error instanceof ConcordatError ? error.code : 'INTERNAL_BUG';
         outcome = { ok: false, code, message: error instanceof Error ? error.message : String(error) };
@@ -379,6 +374,24 @@ export class CoordinatorService {
       sign,
     });
   }
+}
+
+const requestShape = z.discriminatedUnion('type', [
+  z.looseObject({ type: z.literal('propose'), studyHash: z.string(), document: z.string() }),
+  z.looseObject({ type: z.literal('abort'), studyHash: z.string(), reason: z.string().default('no reason given') }),
+]);
+
+/** Throws CLI_USAGE: somebody put a file there that is no request. */
+function readRequest(text: string): z.output<typeof requestShape> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new ConcordatError('CLI_USAGE', 'the request is not JSON', { cause });
+  }
+  const parsed = requestShape.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new ConcordatError('CLI_USAGE', `the request is wrong at "${parsed.error.issues[0]?.path.join('.') ?? ''}"`);
 }
 
 function record(study: string, event: LoggedEvent) {

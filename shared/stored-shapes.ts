@@ -13,6 +13,7 @@ export const siteShape = z.string().regex(SITE_NAME);
 export const sitesShape = z.array(siteShape).max(1000);
 export const countShape = z.int().min(0);
 export const bytesShape = z.instanceof(Uint8Array);
+export const ledgerHeadShape = z.looseObject({ length: countShape, head: hashShape, signature: bytesShape });
 export const codeShape = z.string().refine((code) => Object.hasOwn(ERROR_TABLE, code), 'is no error code');
 
 export const preKeyShape = z.looseObject({
@@ -108,6 +109,17 @@ export function folded<T>(store: string, fold: () => T): T {
   }
 }
 
+/** A record that needs no kind, against its schema. @throws ConcordatError STORE_DAMAGED */
+export function readStoredDocument<S extends z.ZodType>(payload: Uint8Array, schema: S, store: string): z.output<S> {
+  let value: unknown;
+  try {
+    value = decodeDocument(payload);
+  } catch (cause) {
+    throw damaged(store, 'a record is no document that this version can read', cause);
+  }
+  return fitting(value, schema, store);
+}
+
 /** JSON text of a setting or a line, against its schema. @throws ConcordatError STORE_DAMAGED */
 export function readStoredJson<S extends z.ZodType>(text: string, schema: S, store: string): z.output<S> {
   let value: unknown;
@@ -116,6 +128,10 @@ export function readStoredJson<S extends z.ZodType>(text: string, schema: S, sto
   } catch (cause) {
     throw damaged(store, 'it is not JSON', cause);
   }
+  return fitting(value, schema, store);
+}
+
+function fitting<S extends z.ZodType>(value: unknown, schema: S, store: string): z.output<S> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   throw damaged(store, `it is wrong at "${(parsed.error.issues[0]?.path.join('.') ?? '').slice(0, 80)}"`);

@@ -3,6 +3,7 @@ import { createPrivateKey, createPublicKey, randomBytes, webcrypto, X509Certific
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import * as x509 from '@peculiar/x509';
+import { z } from 'zod';
 import { ed25519PublicKey, ed25519Sign } from '../shared/ed25519.js';
 import {
   checkSiteName,
@@ -17,6 +18,7 @@ import { ConcordatError } from '../shared/errors.js';
 import { fromHex, toHex } from '../shared/hex.js';
 import { privateText, readPrivateText, replacePrivate } from '../shared/key-folder.js';
 import { Secret } from '../shared/secret.js';
+import { readStoredJson, siteShape } from '../shared/stored-shapes.js';
 
 /**
  * A site's folder of keys. Private keys are made here, readable by their owner only, and never leave it:
@@ -61,15 +63,18 @@ export async function initSite(dir: string, site: string): Promise<SiteKeys> {
   return readSiteKeys(dir);
 }
 
-/** Throws ENROLL_KEYS_MISSING where the folder was not initialised. */
+const siteFileShape = z.looseObject({ site: siteShape });
+
+/** Throws ENROLL_KEYS_MISSING where the folder was not initialised, STORE_DAMAGED where it names no site. */
 export function readSiteKeys(dir: string): SiteKeys {
   try {
-    const { site } = JSON.parse(readFileSync(at(dir, 'site.json'), 'utf8')) as { site: string };
+    const file = at(dir, 'site.json');
+    const { site } = readStoredJson(readFileSync(file, 'utf8'), siteFileShape, file);
     const seed = fromHex(readPrivateText(at(dir, 'signing.key')).trim(), 32);
     if (seed === null) throw new Error('signing.key is not a key');
     const signingKey = new Secret(seed);
     const tlsKeyPem = readPrivateText(at(dir, 'tls.key'));
-    return { site: checkSiteName(site), signingKey, signingPublicKey: ed25519PublicKey(signingKey), tlsKeyPem };
+    return { site, signingKey, signingPublicKey: ed25519PublicKey(signingKey), tlsKeyPem };
   } catch (error) {
     if (error instanceof ConcordatError) throw error;
     const hint = 'Run `concordat site init` first, or name the right folder.';

@@ -6,6 +6,7 @@ import { type Study, studyHash } from '../../shared/study.js';
 import { studyDocument } from '../../shared/study-signatures.js';
 import { enrollSite, initSite } from '../../site-agent/keys.js';
 import { requestEnrollment } from '../../site-agent/rpc.js';
+import { readPort } from '../address.js';
 import { initConsortium, signRoster } from '../consortium-keys.js';
 import { DemoProcess, until } from './processes.js';
 
@@ -82,8 +83,7 @@ export async function coordinatorAddress(coordinator: DemoProcess, folder: strin
       if (!coordinator.running && coordinator.lines.length > 0)
         throw new ConcordatError('INTERNAL_BUG', `the coordinator ended: ${coordinator.exitText}`);
       if (!existsSync(file)) return undefined;
-      const { port } = JSON.parse(readFileSync(file, 'utf8')) as { port: number };
-      return `127.0.0.1:${port}`;
+      return `127.0.0.1:${readPort(file)}`;
     },
     () => new ConcordatError('CLI_COORDINATOR_SILENT', 'the coordinator did not open its port within 30 seconds'),
     30_000,
@@ -92,9 +92,7 @@ export async function coordinatorAddress(coordinator: DemoProcess, folder: strin
 
 /** Starts a coordinator again on the port it had, as its operator would. */
 export function restartCoordinator(federation: Federation): DemoProcess {
-  const { port } = JSON.parse(readFileSync(path.join(federation.coordinatorFolder, 'address.json'), 'utf8')) as {
-    port: number;
-  };
+  const port = readPort(path.join(federation.coordinatorFolder, 'address.json'));
   return startCoordinator(federation.coordinatorFolder, path.join(federation.folder, 'logs'), port);
 }
 

@@ -1,10 +1,11 @@
 import { X509Certificate } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { currentRoster, pendingEnrollments, pinnedConsortiumKey } from '../../coordinator/enrollment.js';
 import { openEventStore } from '../../coordinator/event-store.js';
 import { authorityPem } from '../../coordinator/tls.js';
 import { decodeDocument } from '../../shared/document.js';
+import { readPort } from '../address.js';
 import {
   type Check,
   certificateCheck,
@@ -105,7 +106,7 @@ function inboxCheck(folder: string): Check {
 async function portChecks(folder: string, nowMs: () => number): Promise<Check[]> {
   const file = path.join(folder, 'address.json');
   if (!existsSync(file)) return [skipped('port', 'the coordinator was not started yet')];
-  const { port } = JSON.parse(readFileSync(file, 'utf8')) as { port: number };
+  const port = readPort(file);
   const line = await portCheck('127.0.0.1', port, null);
   if (line.socket === null)
     return [

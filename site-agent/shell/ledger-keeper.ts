@@ -1,4 +1,4 @@
-import { decodeDocument, encodeDocument } from '../../shared/document.js';
+import { encodeDocument } from '../../shared/document.js';
 import {
   headIsCountersigned,
   headOf,
@@ -10,7 +10,7 @@ import {
   signHead,
 } from '../../shared/egress-ledger.js';
 import { ConcordatError } from '../../shared/errors.js';
-import { readStoredJson } from '../../shared/stored-shapes.js';
+import { ledgerHeadShape, readStoredDocument, readStoredJson } from '../../shared/stored-shapes.js';
 import type { SiteStore } from '../../shared/stores.js';
 import { ledgerLineShape } from '../stored-records.js';
 import type { AgentContext } from './agent-context.js';
@@ -97,9 +97,9 @@ export function readLedger(store: Pick<SiteStore, 'ledger'>): LedgerEntry[] {
     .map((line) => readStoredJson(line, ledgerLineShape, 'the egress ledger') as unknown as LedgerEntry);
 }
 
-/** Every head that the coordinator countersigned, in the order of arrival. */
+/** Every head that the coordinator countersigned, in the order of arrival. Throws STORE_DAMAGED. */
 export function readCountersigned(store: Pick<SiteStore, 'replay'>): SignedLedgerHead[] {
   return [...store.replay({ study: '' })]
     .filter(({ type }) => type === COUNTERSIGNED)
-    .map(({ payload }) => decodeDocument(payload) as SignedLedgerHead);
+    .map(({ payload }) => readStoredDocument(payload, ledgerHeadShape, 'the countersigned heads of the egress ledger'));
 }
