@@ -89,6 +89,7 @@ export async function runCoordinator(
     onSiteDisconnected: (site) => service.onSiteDisconnected(site),
     enroll: (request) => enroll(folder, request),
     blobs,
+    onUploadProgress: (site, hash, bytes) => service.onUploadProgress(site, hash, bytes),
     mayUpload: (site, hash, size) => service.mayUpload(site, hash, size),
     mayDownload: (site, hash) => service.mayDownload(site, hash),
     onBlobStored: (site, _hash, size) => options.stored?.(site, size),

@@ -1,3 +1,4 @@
+import { LIMITS } from '../shared/limits.js';
 import type { CoordinatorMessage, Exchange } from '../shared/messages.js';
 import { rosterSites } from '../shared/secagg/context.js';
 import { owingSites, promptFor } from './round-prompts.js';
@@ -59,8 +60,36 @@ export class RoundRun {
   /** Sets when the open exchange has lasted long enough: no later than that from now, or than it was to be. */
   setDeadline(atMostMs = Number.POSITIVE_INFINITY): void {
     const deadlineMs = Math.min(atMostMs, this.nowMs + this.config.exchangeTimeoutMs);
-    this.state = { ...this.state, deadlineMs };
-    this.emit({ type: 'setTimer', atMs: deadlineMs });
+    const sinceMs = Math.min(this.state.sinceMs ?? this.nowMs, this.nowMs);
+    this.state = { ...this.state, deadlineMs, sinceMs };
+    this.emit({ type: 'setTimer', atMs: Math.min(deadlineMs, ...this.graceEnds()) });
+  }
+
+  /** Of the sites that owe something, those whose connection broke so long ago that the others need not wait. */
+  lostForLong(): string[] {
+    return this.owing().filter((site) => this.graceEnd(site) <= this.nowMs);
+  }
+
+  /** Instants to come at which `lostForLong` may name one more. */
+  private graceEnds(): number[] {
+    if (this.needsEverybody()) return [];
+    return this.owing().flatMap((site) => {
+      const end = this.graceEnd(site);
+      return end > this.nowMs && end < Number.POSITIVE_INFINITY ? [end] : [];
+    });
+  }
+
+  private graceEnd(site: string): number {
+    return (this.state.lost.get(site) ?? Number.POSITIVE_INFINITY) + (this.config.lossGraceMs ?? LIMITS.lossGraceMs);
+  }
+
+  /** The site got on within the last span of an exchange, and the exchange is not longer than any may be. */
+  isBusy(site: string): boolean {
+    const { progress, present, sinceMs } = this.state;
+    const atMs = progress.get(site)?.atMs;
+    if (atMs === undefined || !present.has(site)) return false;
+    const inTime = sinceMs === null || this.nowMs - sinceMs < LIMITS.exchangeMaxMs;
+    return inTime && this.nowMs - atMs <= this.config.exchangeTimeoutMs;
   }
 
   log(record: RoundRecord): void {

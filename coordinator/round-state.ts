@@ -23,6 +23,12 @@ export interface AttemptState {
   readonly shares: ReadonlyMap<string, readonly ReleasedShare[]>;
 }
 
+export interface SiteProgress {
+  readonly uploadBytes: number;
+  readonly workMs: number;
+  readonly atMs: number;
+}
+
 /** How the last round ended; told again after a restart, in case nobody heard. */
 export type RoundEnd =
   | {
@@ -61,6 +67,12 @@ export interface RoundState {
   readonly missing: ReadonlySet<string>;
   readonly deadlineMs: number | null;
   readonly reminders: number;
+  /** When the open exchange began. */
+  readonly sinceMs: number | null;
+  /** Site -> how far it has got in the open exchange, and when it last got on. */
+  readonly progress: ReadonlyMap<string, SiteProgress>;
+  /** Site -> when its connection broke; until it is back. */
+  readonly lost: ReadonlyMap<string, number>;
   /** `unmask` was asked of the shell for the open attempt. */
   readonly unmasking: boolean;
 }
@@ -79,6 +91,9 @@ export const INITIAL_ROUND_STATE: RoundState = {
   missing: new Set(),
   deadlineMs: null,
   reminders: 0,
+  sinceMs: null,
+  progress: new Map(),
+  lost: new Map(),
   unmasking: false,
 };
 
@@ -94,7 +109,8 @@ export function recover(records: Iterable<RoundRecord>): RoundState {
 /** The only place where durable state changes. */
 export function applyRecord(state: RoundState, record: RoundRecord): RoundState {
   const next = { ...change(state, record), phase: nextPhase(state.phase, record.type) };
-  return next.phase === state.phase ? next : { ...next, deadlineMs: null, reminders: 0 };
+  if (next.phase === state.phase) return next;
+  return { ...next, deadlineMs: null, reminders: 0, sinceMs: null, progress: new Map() };
 }
 
 function change(state: RoundState, record: RoundRecord): RoundState {

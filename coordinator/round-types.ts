@@ -18,6 +18,8 @@ export interface RoundConfig {
   readonly terms: RoundTerms;
   /** How long an exchange may last before sites that have not answered count as missing. */
   readonly exchangeTimeoutMs: number;
+  /** How long the others wait for a site whose connection broke; LIMITS.lossGraceMs unless a test's clock is shorter. */
+  readonly lossGraceMs?: number;
 }
 
 export interface RoundOpening {
@@ -36,6 +38,11 @@ export type RoundEvent = { readonly nowMs: number } & (
   | { readonly type: 'disconnected'; readonly site: string }
   /** For `maskedInput` the shell has the blob durable, with checked hash and length, before it feeds the message. */
   | { readonly type: 'message'; readonly site: string; readonly message: SiteMessage }
+  /**
+   * The site got on with what it owes: bytes of an upload that have arrived, or milliseconds that its computing thread
+   * has worked. Counts only where it is more than it was; a heartbeat says nothing of it.
+   */
+  | { readonly type: 'progress'; readonly site: string; readonly of: ProgressKind; readonly amount: number }
   /** Time passes; at or after the instant of the last `setTimer`. */
   | { readonly type: 'tick' }
   /** Answer to `unmask`: the total is durable under this hash. */
@@ -45,6 +52,8 @@ export type RoundEvent = { readonly nowMs: number } & (
   /** First event after `recover`. */
   | { readonly type: 'resumed' }
 );
+
+export type ProgressKind = 'upload' | 'work';
 
 export type AbortReason = 'missing' | 'refused' | 'lostSecrets';
 

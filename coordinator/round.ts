@@ -10,7 +10,7 @@ import { checkShares } from '../shared/secagg/unmask.coordinator.js';
 import { abandon, abort, finish, pursue, settle, tellEnd } from './round-progress.js';
 import { RoundRun } from './round-run.js';
 import type { AttemptState, RoundState } from './round-state.js';
-import type { RoundConfig, RoundEffect, RoundEvent, RoundOpening } from './round-types.js';
+import type { ProgressKind, RoundConfig, RoundEffect, RoundEvent, RoundOpening } from './round-types.js';
 
 /**
  * The coordinator's side of a study's rounds: start reading here. Pure: time comes in events, durable facts leave as
@@ -35,13 +35,14 @@ function handle(run: RoundRun, event: RoundEvent): void {
       open(run, event);
       break;
     case 'connected':
+      run.state = { ...run.state, lost: withoutKey(run.state.lost, event.site) };
       break;
-    case 'disconnected': {
-      const present = new Set(run.state.present);
-      present.delete(event.site);
-      run.state = { ...run.state, present };
+    case 'disconnected':
+      disconnected(run, event.site);
       break;
-    }
+    case 'progress':
+      progress(run, event.site, event.of, event.amount);
+      break;
     case 'message':
       receive(run, event.site, event.message);
       break;
@@ -61,6 +62,7 @@ function handle(run: RoundRun, event: RoundEvent): void {
       resume(run);
       break;
   }
+  giveUpTheLost(run);
   pursue(run);
   if (run.state.deadlineMs === null && run.state.opening !== null) run.setDeadline();
 }
@@ -91,15 +93,63 @@ function resume(run: RoundRun): void {
     run.emit({ type: 'accumulate', context: attempt.context, site, blobHash });
 }
 
-/** An exchange has lasted as long as it may. A present site is reminded; one that is gone counts as missing. */
+function disconnected(run: RoundRun, site: string): void {
+  const present = new Set(run.state.present);
+  present.delete(site);
+  const lost = new Map(run.state.lost).set(site, run.nowMs);
+  run.state = { ...run.state, present, lost, progress: withoutKey(run.state.progress, site) };
+  // The end of its grace may come before the exchange's own.
+  const { deadlineMs } = run.state;
+  if (deadlineMs !== null && !run.needsEverybody() && run.owing().includes(site)) run.setDeadline(deadlineMs);
+}
+
+/** Only what rises is progress: neither the same bytes sent twice nor a thread that stands still. */
+function progress(run: RoundRun, site: string, of: ProgressKind, amount: number): void {
+  if (!run.state.present.has(site) || !run.owing().includes(site)) return;
+  const before = run.state.progress.get(site) ?? { uploadBytes: 0, workMs: 0 };
+  const { uploadBytes, workMs } = of === 'upload' ? { ...before, uploadBytes: amount } : { ...before, workMs: amount };
+  if (uploadBytes <= before.uploadBytes && workMs <= before.workMs) return;
+  const now = { uploadBytes, workMs, atMs: run.nowMs };
+  run.state = { ...run.state, progress: new Map(run.state.progress).set(site, now) };
+}
+
+/**
+ * Under `continue` a broken connection that did not come back in its grace is as good as a missed deadline. Looked at
+ * after every event, because the last of the others may have answered since.
+ */
+function giveUpTheLost(run: RoundRun): void {
+  if (run.needsEverybody()) return;
+  const lost = run.lostForLong().filter((site) => !run.state.missing.has(site));
+  if (lost.length > 0) giveUp(run, run.owing(), lost);
+}
+
+function withoutKey<V>(map: ReadonlyMap<string, V>, key: string): ReadonlyMap<string, V> {
+  return map.has(key) ? new Map([...map].filter(([other]) => other !== key)) : map;
+}
+
+/**
+ * An exchange has lasted as long as it may. A site that gets on is left to it, one that is present is reminded a number of
+ * times, one that is gone counts as missing.
+ */
 function deadline(run: RoundRun): void {
   const { phase, attempt, reminders } = run.state;
   const absent = run.owing();
-  const waitLonger = (site: string) => run.state.present.has(site) && reminders < LIMITS.remindersMax;
+  const remindersMax = run.needsEverybody() ? LIMITS.remindersMax : LIMITS.stalledRemindersMax;
+  const waitLonger = (site: string) => run.state.present.has(site) && (reminders < remindersMax || run.isBusy(site));
   run.state = { ...run.state, deadlineMs: null, reminders: reminders + 1 };
-  if (absent.length > 0 && phase !== 'idle' && phase !== 'ended')
-    run.report({ kind: 'missing', exchange: phase, sites: absent });
+  const silent = absent.filter((site) => !run.isBusy(site));
+  if (silent.length > 0 && phase !== 'idle' && phase !== 'ended')
+    run.report({ kind: 'missing', exchange: phase, sites: silent });
   const missing = absent.filter((site) => !waitLonger(site));
+  giveUp(run, absent, missing);
+  // An exchange that has just begun has asked already.
+  if (run.state.phase === phase && run.state.attempt === attempt)
+    for (const site of run.owing()) if (!run.isBusy(site)) run.prompt(site);
+}
+
+/** Of the sites that still owe something (`absent`), these are not waited for any longer. */
+function giveUp(run: RoundRun, absent: readonly string[], missing: readonly string[]): void {
+  const { phase, attempt } = run.state;
   if (phase === 'preKeys' && !run.needsEverybody()) {
     run.state = { ...run.state, missing: new Set([...run.state.missing, ...missing]) };
   } else if (phase === 'maskedInput' && missing.length > 0) {
@@ -112,8 +162,6 @@ function deadline(run: RoundRun): void {
   }
   if ((phase === 'agreement' || phase === 'unmask') && missing.length > 0 && !run.needsEverybody())
     stopIfUnreachable(run, attempt!, absent, missing);
-  // An exchange that has just begun has asked already.
-  if (run.state.phase === phase && run.state.attempt === attempt) for (const site of run.owing()) run.prompt(site);
 }
 
 /** Under `continue` nobody waits for a survivor that may be gone for good, where without it no threshold is reached. */
@@ -149,7 +197,14 @@ function siteReady(run: RoundRun, site: string, incarnation: string, context: st
   const { attempt, preKeys, totalContexts } = run.state;
   const missing = new Set(run.state.missing);
   missing.delete(site);
-  run.state = { ...run.state, present: new Set(run.state.present).add(site), missing };
+  run.state = {
+    ...run.state,
+    missing,
+    present: new Set(run.state.present).add(site),
+    lost: withoutKey(run.state.lost, site),
+    // Another process may be there now, whose counters begin anew.
+    progress: withoutKey(run.state.progress, site),
+  };
   const unused = preKeys.get(site);
   if (unused !== undefined && unused.incarnation !== incarnation) run.log({ type: 'preKeyVoid', site });
   const mine = attempt?.preKeys.find((preKey) => preKey.site === site);

@@ -88,6 +88,7 @@ export function transferService(
           if (sha256(chunk.data) !== chunk.sha256) throw hashMismatch(hash);
           blobs.appendPartial(site, hash, chunk.offset, chunk.data);
           moved += chunk.data.length;
+          handlers.onUploadProgress?.(site, hash, chunk.offset + chunk.data.length);
         }),
       );
       call.on('end', () =>

@@ -135,6 +135,11 @@ export class CoordinatorService {
     return this.hostsOf(site).some((host) => host.awaits(site, hash, size));
   }
 
+  onUploadProgress(site: string, hash: string, bytes: number): void {
+    for (const host of this.hostsOf(site))
+      this.guarded(`an upload of ${site}`, () => host.onUploadProgress(site, hash, bytes));
+  }
+
   /** What the coordinator named to this site on purpose. Others' masked inputs and the totals are not among it. */
   mayDownload(site: string, hash: string): boolean {
     return this.published.has(hash) || this.hostsOf(site).some((host) => host.serves(hash));
@@ -166,8 +171,11 @@ export class CoordinatorService {
 
   private route(site: string, message: FromSite): void {
     switch (message.type) {
-      case 'taskProgress':
+      case 'taskProgress': {
+        const host = this.hosts.get(message.studyHash);
+        if (host !== undefined && studySites(host.study).includes(site)) host.onTaskProgress(site, message);
         return;
+      }
       case 'approval':
         return this.onApproval(site, message.approval);
       case 'ratification':

@@ -18,6 +18,14 @@ export const LIMITS = {
   slotsAheadMax: 1_000_000,
   /** How often a connected but silent site is asked again before it counts as missing. */
   remindersMax: 20,
+  /** The same under `onMissingSite: continue`, where the others go on: a site that works on tells of it. */
+  stalledRemindersMax: 4,
+  /** The others of a study that may go on wait so long for a site whose connection broke: two tries to connect again. */
+  lossGraceMs: 12_000,
+  /** How often a site that computes tells how far its computing thread has got. */
+  workReportIntervalMs: 5_000,
+  /** An exchange lasts no longer for a site that still gets on: one whole blob over 1 Mbit/s takes 2.4 hours. */
+  exchangeMaxMs: 4 * 3_600_000,
   /** One message on the control stream: pre-keys of all sites with a box for the receiver are the largest. */
   controlMessageBytesMax: 8 * 1024 * 1024,
   /** Payload of one chunk of a transfer: ours, and the largest that is accepted. */
@@ -88,6 +96,9 @@ assert(
   'one lost heartbeat must not end a connection',
 );
 assert(LIMITS.reconnectFirstMs < LIMITS.reconnectMaxMs, 'backoff grows');
+assert(LIMITS.lossGraceMs > 2 * LIMITS.reconnectMaxMs, 'a line that broke once must have its time to come back');
+assert(LIMITS.blobBytesMax / 125_000 < LIMITS.exchangeMaxMs / 1000, 'a line of 1 Mbit/s must get a blob through');
+assert(LIMITS.stalledRemindersMax < LIMITS.remindersMax, 'who may go on waits no longer than who may not');
 assert(LIMITS.strangersPerNetworkMax < LIMITS.strangersMax, 'one network must not fill the room of all');
 assert(LIMITS.handshakeTimeoutMs < LIMITS.strangerLifetimeMs, 'a handshake is the first part of a visit');
 assert(

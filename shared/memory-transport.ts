@@ -67,6 +67,7 @@ export function memoryTransport(handlers: CoordinatorHandlers): MemoryTransport 
     if (handlers.blobs.blobSize(hash) !== null) return hash;
     if (!handlers.mayUpload(site, hash, bytes.length))
       throw new ConcordatError('WIRE_REFUSED', `the blob ${hash.slice(0, 12)}… is not expected from site "${site}"`);
+    handlers.onUploadProgress?.(site, hash, bytes.length);
     handlers.blobs.putBlob(bytes);
     handlers.onBlobStored(site, hash, bytes.length);
     return hash;

@@ -119,13 +119,15 @@ export interface RatificationMessage {
   readonly ratification: Ratification;
 }
 
-/** What a site is doing now, for the operator's screen; liveness is the stream's own heartbeat. */
+/** A site's computing thread gets on; liveness is the stream's own heartbeat. */
 export interface TaskProgress {
   readonly type: 'taskProgress';
   readonly studyHash: string;
   readonly computation: string;
   readonly round: number;
   readonly message: string;
+  /** How long the thread has been at work in all, milliseconds; an idle one adds nothing. An endless loop does: LIMITS.exchangeMaxMs. */
+  readonly workMs: number;
 }
 
 /** Asks whether this site's masked input of an attempt is in the transcript, and what was added since. */

@@ -17,6 +17,8 @@ export interface CoordinatorHandlers {
   readonly blobs: PartialBlobStore;
   mayUpload(site: string, hash: string, size: number): boolean;
   mayDownload(site: string, hash: string): boolean;
+  /** So many bytes of a blob that this site uploads have arrived, from its beginning. */
+  onUploadProgress?(site: string, hash: string, bytes: number): void;
   /** The blob is durable. */
   onBlobStored(site: string, hash: string, size: number): void;
   listBundles(): readonly BundleEntry[];

@@ -11,6 +11,7 @@ import type {
   Approval,
   Ratification,
   StudyCoordinatorMessage,
+  TaskProgress,
   TranscriptRequest,
 } from '../../shared/study-messages.js';
 import { COORDINATOR_COMPUTATIONS } from '../computations.js';
@@ -189,6 +190,16 @@ export class StudyHost {
         `the masked input that site ${site} announces has not arrived, or with another length`,
       );
     this.driver?.feed({ type: 'message', site, message, nowMs: this.ports.nowMs() });
+  }
+
+  onTaskProgress(site: string, { workMs }: TaskProgress): void {
+    this.driver?.feed({ type: 'progress', site, of: 'work', amount: workMs, nowMs: this.ports.nowMs() });
+  }
+
+  /** Of the masked input that is awaited from this site; any other blob is none of the round's. */
+  onUploadProgress(site: string, hash: string, bytes: number): void {
+    if (this.announced.get(site)?.hash === hash)
+      this.driver?.feed({ type: 'progress', site, of: 'upload', amount: bytes, nowMs: this.ports.nowMs() });
   }
 
   /** The decision's signature has been checked against the roster. A repeated one changes nothing. */

@@ -112,6 +112,7 @@ export const SITE_FRAMES: Table<wire.SiteFrame> = {
     computation: name,
     round: uint32,
     message: reason,
+    workMs: uint64,
   }),
   approval: message<study.ApprovalMessage, gen.ApprovalMessage>({ approval }),
   ratification: message<study.RatificationMessage, gen.RatificationMessage>({ ratification }),

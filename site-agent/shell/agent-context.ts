@@ -25,7 +25,7 @@ export interface AgentConfig {
   /** Every tensor that a study can make a site send, for policy checks. */
   readonly leavesOfStudy: (study: Study) => Readonly<Record<string, readonly TensorSpec[]>>;
   /** Where computations run; without it in the agent's own thread, which then hears nothing while one runs. */
-  readonly computer?: (setup: SiteWorkSetup) => SiteComputer;
+  readonly computer?: (setup: SiteWorkSetup, worked: (workMs: number) => void) => SiteComputer;
   readonly restored: boolean;
   readonly progress: (event: AgentProgress) => void;
   readonly nowMs: () => number;

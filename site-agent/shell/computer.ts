@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { LocalHarmonization } from '../../harmonization/harmonized.site.js';
 import { ConcordatError, type ErrorCode, type Problem } from '../../shared/errors.js';
+import { LIMITS } from '../../shared/limits.js';
 import type { Secret } from '../../shared/secret.js';
 import type { TensorSpec } from '../../shared/tensors.js';
 import type { MaskJob } from '../participant-types.js';
@@ -67,9 +68,10 @@ export function computeHere(setup: SiteWorkSetup): SiteComputer {
 /** In a thread of its own, so that heartbeats, transfers and messages go on while a long computation runs. */
 export function computeInThread(
   setup: SiteWorkSetup,
+  worked: (workMs: number) => void = () => undefined,
   file = new URL('./computing-thread.js', import.meta.url),
 ): SiteComputer {
-  return new ThreadComputer(setup, file);
+  return new ThreadComputer(setup, worked, file);
 }
 
 interface Waiting {
@@ -82,9 +84,13 @@ class ThreadComputer implements SiteComputer {
   private thread: { readonly worker: Worker; readonly has: Map<string, string>; readonly waiting: Waiting[] } | null =
     null;
   private closed = false;
+  /** Of threads that were lost; what was told last. */
+  private workedBeforeMs = 0;
+  private toldMs = 0;
 
   constructor(
     private readonly setup: SiteWorkSetup,
+    private readonly worked: (workMs: number) => void,
     private readonly file: URL,
   ) {}
 
@@ -137,6 +143,15 @@ class ThreadComputer implements SiteComputer {
     // The agent's connection keeps the process alive; a thread alone has nobody to compute for.
     worker.unref();
     let reason = 'it ended';
+    // The thread cannot say so itself while it computes. An idle or stopped one adds nothing to its active time.
+    const activeMs = () => Math.floor(worker.performance.eventLoopUtilization().active);
+    const watch = setInterval(() => {
+      const workMs = this.workedBeforeMs + activeMs();
+      if (thread.waiting.length === 0 || workMs <= this.toldMs) return;
+      this.toldMs = workMs;
+      this.worked(workMs);
+    }, LIMITS.workReportIntervalMs);
+    watch.unref();
     worker.on('message', (answer: Answer) => {
       const next = thread.waiting.shift();
       if (next === undefined) return;
@@ -151,6 +166,8 @@ class ThreadComputer implements SiteComputer {
       reason = error.code ?? error.name;
     });
     worker.on('exit', () => {
+      clearInterval(watch);
+      this.workedBeforeMs = this.toldMs;
       if (this.thread === thread) this.thread = null;
       for (const { reject } of thread.waiting.splice(0)) reject(lostComputation(reason));
     });

@@ -4,6 +4,7 @@ import type { GuardRules, GuardState } from '../../shared/guard-decision.js';
 import type { RoundTerms, SiteMessage } from '../../shared/messages.js';
 import type { Secret } from '../../shared/secret.js';
 import type { Study } from '../../shared/study.js';
+import type { TaskProgress } from '../../shared/study-messages.js';
 import type { Contribution, TensorSpec } from '../../shared/tensors.js';
 import type { ReleaseContext } from '../egress.js';
 import type { ParticipantRecord, ParticipantReport } from '../participant-types.js';
@@ -29,13 +30,13 @@ export interface SiteStudyPorts {
   /** From the coordinator, checked against its hash and kept. */
   fetchBlob(hash: string): Promise<Uint8Array>;
   uploadBlob(hash: string): Promise<void>;
-  send(message: SiteMessage): void;
+  send(message: SiteMessage | TaskProgress): void;
   /** Throws where the site has withdrawn from the study: nothing more of it may leave. */
   requireStaying(): void;
   /** What the release gate judges by. */
   readonly release: ReleaseContext;
-  /** Where this study's computations run. */
-  computer(setup: SiteWorkSetup): SiteComputer;
+  /** Where this study's computations run. `worked` is told now and then how long they have worked in all, if they get on. */
+  computer(setup: SiteWorkSetup, worked: (workMs: number) => void): SiteComputer;
   /** Writes the egress ledger; durable before the first byte leaves. */
   recordEgress(entry: {
     readonly computation: string;

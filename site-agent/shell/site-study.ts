@@ -22,6 +22,8 @@ export class SiteStudy {
   private driver: ParticipantDriver | null = null;
   private readonly computer: SiteComputer;
   private stopped = false;
+  /** What the computing thread was given last. */
+  private task: Pick<ContributeTask, 'computation' | 'round'> | null = null;
   private connected = false;
   /** Code of a problem that was reported and will be told to the coordinator as a refusal next. */
   private explained: ErrorCode | null = null;
@@ -38,7 +40,9 @@ export class SiteStudy {
     );
     const { site, study, cohort, terms } = config;
     const { release } = ports;
-    this.computer = ports.computer({ site, study, cohort, release, siteCount: terms.roster.sites.length });
+    this.computer = ports.computer({ site, study, cohort, release, siteCount: terms.roster.sites.length }, (workMs) =>
+      this.worked(workMs),
+    );
   }
 
   /** Takes up what the records say. The broadcast of an open attempt is read first: its declaration is needed at once. */
@@ -147,6 +151,7 @@ export class SiteStudy {
   private async contribute(
     task: ContributeTask,
   ): Promise<{ readonly words: Uint8Array } | { readonly refused: ErrorCode } | 'later'> {
+    this.task = task;
     try {
       const expired = expiry(this.config.study, this.ports.nowMs());
       if (expired !== null) throw new ConcordatError('STUDY_EXPIRED', `nothing was released: ${expired}`);
@@ -174,12 +179,21 @@ export class SiteStudy {
     }
   }
 
+  /** So that the coordinator can tell a site that computes for long from one that stands still. */
+  private worked(workMs: number): void {
+    if (this.stopped || !this.connected || this.task === null) return;
+    const { computation, round } = this.task;
+    const { studyHash } = this.config.terms.roster;
+    this.ports.send({ type: 'taskProgress', studyHash, computation, round, message: '', workMs });
+  }
+
   private async mask(
     job: MaskJob,
     leaves: readonly TensorSpec[],
     words: Uint8Array,
     secret: Secret | null,
   ): Promise<Uint8Array> {
+    this.task = job;
     try {
       return await this.computer.mask(job, leaves, words, secret);
     } catch (error) {

@@ -48,6 +48,7 @@ const progress = (round: number): FromSite => ({
   computation: 'describe',
   round,
   message: 'counting',
+  workMs: 12_000,
 });
 const roundOf = (round: number): ToSite => ({ type: 'studyProgress', studyHash: HASH, computation: 'describe', round });
 

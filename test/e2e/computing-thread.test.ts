@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { simulateCohort } from '../../cli/demo-cohort.js';
 import { COORDINATOR_COMPUTATIONS } from '../../coordinator/computations.js';
 import { advanceRun, startRun } from '../../coordinator/study-run.js';
 import { addInto, decodeTotal, unpackWords } from '../../shared/fixed-point.js';
+import { LIMITS } from '../../shared/limits.js';
 import { planStudy } from '../../shared/plan.js';
 import { Secret } from '../../shared/secret.js';
 import { studySites } from '../../shared/study.js';
@@ -71,7 +72,7 @@ function maskJob(site: string, peers: number): MaskJob {
 describe('a computing thread', () => {
   it('gives the bits that the agent’s own thread gives, over a whole study, masked and bare', async () => {
     const here = setups.map((setup) => kept(computeHere(setup)));
-    const there = kept(computeInThread(setups[0]!, BUILT));
+    const there = kept(computeInThread(setups[0]!, undefined, BUILT));
     const secret = new Secret(new Uint8Array(64).fill(5));
     let rounds = 0;
     let run = startRun(plan, COORDINATOR_COMPUTATIONS);
@@ -105,7 +106,7 @@ describe('a computing thread', () => {
     const { release } = setups[0]!;
     const setup = { ...setups[0]!, release: { ...release, minimumCohort: 100_000 } };
     const request = startRun(plan, COORDINATOR_COMPUTATIONS).request!;
-    const refused = [computeHere(setup), computeInThread(setup, BUILT)].map((computer) =>
+    const refused = [computeHere(setup), computeInThread(setup, undefined, BUILT)].map((computer) =>
       kept(computer)
         .contribute(request, new Map())
         .catch(({ code, message, problems, hint }) => ({ code, message, problems, hint })),
@@ -145,7 +146,7 @@ describe('a computing thread in trouble', () => {
     const events = new RecordingEvents();
     const link = loopback.connect(alder, events, { livenessTimeoutMs: 800 });
     await until(() => events.log.includes('connected'), 'it is in');
-    const computer = kept(computeInThread(troubled({ kind: 'busy', times: 1, ms: 2_400 }), TROUBLED));
+    const computer = kept(computeInThread(troubled({ kind: 'busy', times: 1, ms: 2_400 }), undefined, TROUBLED));
     let transfers = 0;
     let done = false;
     const long = computer.contribute(request, new Map()).finally(() => {
@@ -167,21 +168,44 @@ describe('a computing thread in trouble', () => {
 
   it('that dies is replaced, and the job done again with the same bits', async () => {
     const setup = troubled({ kind: 'dies', times: 2 });
-    const { words } = await kept(computeInThread(setup, TROUBLED)).contribute(request, new Map());
+    const { words } = await kept(computeInThread(setup, undefined, TROUBLED)).contribute(request, new Map());
     const expected = await kept(computeHere(setups[0]!)).contribute(request, new Map());
     expect(Buffer.from(words).equals(expected.words)).toBe(true);
     expect(setup.trouble.count[0]).toBe(2);
   });
 
   it('that dies every time is named, and the next job is tried again', async () => {
-    const computer = kept(computeInThread(troubled({ kind: 'dies', times: 3 }), TROUBLED));
+    const computer = kept(computeInThread(troubled({ kind: 'dies', times: 3 }), undefined, TROUBLED));
     const lost = await computer.contribute(request, new Map()).catch((error: unknown) => error);
     expect(lost).toMatchObject({ code: 'SITE_COMPUTATION_LOST' });
     expect((await computer.contribute(request, new Map())).words.length).toBeGreaterThan(0);
   });
 
+  it('tells how long it has been at work, as long as it is', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    try {
+      const told: number[] = [];
+      const setup = troubled({ kind: 'busy', times: 1, ms: 1_500 });
+      const computer = kept(computeInThread(setup, (workMs) => told.push(workMs), TROUBLED));
+      const long = computer.contribute(request, new Map());
+      const pause = () => new Promise((resolve) => setTimeout(resolve, 20));
+      while (told.length < 3) {
+        await pause();
+        vi.advanceTimersByTime(LIMITS.workReportIntervalMs);
+      }
+      await long;
+      expect(told.every((workMs, i) => workMs > (told[i - 1] ?? 0))).toBe(true);
+      const before = told.length;
+      await pause();
+      vi.advanceTimersByTime(10 * LIMITS.workReportIntervalMs);
+      expect(told.length).toBe(before);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it('is ended with its study, in the middle of a computation', async () => {
-    const computer = computeInThread(troubled({ kind: 'busy', times: 1, ms: 600_000 }), TROUBLED);
+    const computer = computeInThread(troubled({ kind: 'busy', times: 1, ms: 600_000 }), undefined, TROUBLED);
     const long = computer.contribute(request, new Map()).catch((error: unknown) => error);
     await new Promise((resolve) => setTimeout(resolve, 200));
     computer.close();

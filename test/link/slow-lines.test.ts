@@ -86,7 +86,12 @@ describe('a narrow line', () => {
     await connectOver({ delayMs: 20, bytesPerSecond: 1_000_000, loss: { seed: 3, everyBytes: 500_000, stallMs: 100 } });
     const connected = loopback.handlers.log.filter((entry) => entry === '+alder').length;
     // Three seconds of the line, three times the silence that ends a connection.
-    await link.upload(blob(3_000_000, 4));
+    const hash = await link.upload(blob(3_000_000, 4));
+    // Of a round it is the progress: every part that arrived was told, in order.
+    const uploaded = loopback.handlers.uploaded.get(hash)!;
+    expect(uploaded.length).toBeGreaterThan(10);
+    expect(uploaded).toEqual([...uploaded].sort((a, b) => a - b));
+    expect(uploaded.at(-1)).toBe(3_000_000);
     expect(events.log).toEqual(['connected']);
     expect(loopback.handlers.log.filter((entry) => entry === '+alder').length).toBe(connected);
   });

@@ -14,6 +14,7 @@ import { simKeys } from '../sim/world.js';
 import { type Attempt, codeOf, inputOf, openAttempt, preKeyOf, sharesOf, without } from './kit.js';
 
 const TIMEOUT_MS = 1000;
+const GRACE_MS = 300;
 type Untimed<T> = T extends unknown ? Omit<T, 'nowMs'> : never;
 
 /** The coordinator's reducer under a test's thumb, with sites whose every message the test makes. */
@@ -29,15 +30,16 @@ class Coordinator {
   }
 
   feed(event: Untimed<RoundEvent>): readonly RoundEffect[] {
-    const config = { terms: this.attempt.terms, exchangeTimeoutMs: TIMEOUT_MS };
+    const config = { terms: this.attempt.terms, exchangeTimeoutMs: TIMEOUT_MS, lossGraceMs: GRACE_MS };
     const { state, effects } = stepRound(config, this.state, { ...event, nowMs: this.nowMs } as RoundEvent);
     this.state = state;
     this.effects = effects;
     for (const effect of effects) if (effect.type === 'persist') this.records.push(effect.record);
     // What is durable is the fold of the records, at every moment.
     const durable = recover(this.records);
-    const { present, missing, deadlineMs, reminders, unmasking } = state;
-    expect({ ...durable, present, missing, deadlineMs, reminders, unmasking }).toEqual(state);
+    const { present, missing, deadlineMs, reminders, unmasking, sinceMs, progress, lost } = state;
+    const forgotten = { present, missing, deadlineMs, reminders, unmasking, sinceMs, progress, lost };
+    expect({ ...durable, ...forgotten }).toEqual(state);
     return effects;
   }
 
@@ -232,6 +234,106 @@ describe('sites that go missing', () => {
     expect(unmask?.type === 'unmask' && unmask.job.removals.filter((removal) => removal.kind === 'pair')).toHaveLength(
       3,
     );
+  });
+
+  const owingDogwood = (onMissingSite: 'wait' | 'continue') =>
+    new Coordinator(4, { onMissingSite }).start().inputs(['alder', 'birch', 'cedar']);
+
+  it('continue: a site that gets on is waited for, one that is only connected is not', () => {
+    const stalled = owingDogwood('continue');
+    const busy = owingDogwood('continue');
+    for (let i = 1; i <= 3 * LIMITS.remindersMax; i++) {
+      busy.feed({ type: 'progress', site: 'dogwood', of: i % 2 === 0 ? 'work' : 'upload', amount: 1000 * i });
+      busy.wait();
+      // Neither asked again nor named as missing.
+      expect(types(busy.effects)).toEqual(['setTimer']);
+      if (i > LIMITS.stalledRemindersMax + 1) continue;
+      // The same amount again is a heartbeat, not progress.
+      stalled.feed({ type: 'progress', site: 'dogwood', of: 'work', amount: 1000 });
+      stalled.wait();
+      expect(stalled.state.phase).toBe(i > LIMITS.stalledRemindersMax ? 'agreement' : 'maskedInput');
+    }
+    expect(stalled.records).toContainEqual(expect.objectContaining({ type: 'survivors', dropped: ['dogwood'] }));
+    busy.inputs(['dogwood']);
+    expect(busy.state.attempt?.set).toMatchObject({ dropped: [] });
+  });
+
+  it('continue: no site holds an exchange longer than any may last, however it gets on', () => {
+    const run = owingDogwood('continue');
+    const beganMs = run.nowMs;
+    for (let workMs = 1; run.state.phase === 'maskedInput' && workMs < 20_000; workMs++) {
+      run.feed({ type: 'progress', site: 'dogwood', of: 'work', amount: workMs });
+      run.wait();
+    }
+    expect(run.state.attempt?.set).toMatchObject({ dropped: ['dogwood'] });
+    expect(run.nowMs - beganMs).toBe(LIMITS.exchangeMaxMs);
+  });
+
+  it('progress counts for the exchange it was made in, from sites that owe something', () => {
+    const run = owingDogwood('continue');
+    run.feed({ type: 'progress', site: 'alder', of: 'work', amount: 5 });
+    expect(run.state.progress.size).toBe(0);
+    run.feed({ type: 'progress', site: 'dogwood', of: 'work', amount: 5 });
+    // A new process counts from nothing.
+    run.ready('dogwood', 'first', run.attempt.context);
+    run.feed({ type: 'progress', site: 'dogwood', of: 'work', amount: 3 });
+    expect(run.state.progress.get('dogwood')).toMatchObject({ workMs: 3 });
+    run.inputs(['dogwood']);
+    expect(run.state.progress.size).toBe(0);
+  });
+
+  it('continue: a broken connection is noticed after its grace, and one that came back in time is not', () => {
+    const run = owingDogwood('continue');
+    run.feed({ type: 'disconnected', site: 'dogwood' });
+    expect(run.effects).toEqual([{ type: 'setTimer', atMs: GRACE_MS }]);
+    run.nowMs += GRACE_MS - 1;
+    run.feed({ type: 'tick' });
+    expect(run.state.phase).toBe('maskedInput');
+    const back = owingDogwood('continue');
+    back.feed({ type: 'disconnected', site: 'dogwood' });
+    back.nowMs += GRACE_MS - 1;
+    back.feed({ type: 'connected', site: 'dogwood' });
+    for (const one of [run, back]) {
+      one.nowMs += 1;
+      one.feed({ type: 'tick' });
+    }
+    expect(run.state.attempt?.set).toMatchObject({ dropped: ['dogwood'] });
+    expect(back.state.phase).toBe('maskedInput');
+  });
+
+  it('continue: a site lost while another still computes is given up when that one has answered', () => {
+    const run = new Coordinator(4, { onMissingSite: 'continue' }).start().inputs(['alder', 'birch']);
+    run.feed({ type: 'disconnected', site: 'dogwood' });
+    run.nowMs += GRACE_MS;
+    run.feed({ type: 'tick' });
+    expect(run.state.phase).toBe('maskedInput');
+    run.inputs(['cedar']);
+    expect(run.state.attempt?.set).toMatchObject({ dropped: ['dogwood'] });
+  });
+
+  it('continue: a site lost before the attempt holds nobody up', () => {
+    const run = new Coordinator(4, { onMissingSite: 'continue' });
+    for (const site of run.attempt.sites) run.ready(site);
+    run.feed({ type: 'disconnected', site: 'dogwood' });
+    run.open();
+    for (const preKey of run.attempt.preKeys.filter(({ site }) => site !== 'dogwood'))
+      run.hear(preKey.site, { type: 'preKeyAnswer', studyHash: run.studyHash, preKey });
+    expect(run.state.phase).toBe('preKeys');
+    run.nowMs += GRACE_MS;
+    run.feed({ type: 'tick' });
+    expect(run.state.attempt?.sites).toEqual(['alder', 'birch', 'cedar']);
+  });
+
+  it('wait: a broken connection changes nothing before the deadline, and progress never shortens the wait', () => {
+    const run = owingDogwood('wait');
+    run.feed({ type: 'disconnected', site: 'dogwood' });
+    expect(run.effects).toEqual([]);
+    run.nowMs += TIMEOUT_MS - 1;
+    run.feed({ type: 'tick' });
+    expect(run.state.phase).toBe('maskedInput');
+    const slow = owingDogwood('wait');
+    for (let i = 0; i < LIMITS.remindersMax; i++) slow.wait();
+    expect(slow.state.phase).toBe('maskedInput');
   });
 
   it('continue: below the threshold it waits', () => {

@@ -197,6 +197,7 @@ export class Composed {
       onSiteDisconnected: (site) => service.onSiteDisconnected(site),
       enroll: () => Promise.reject(new Error('nobody enrolls here')),
       blobs: this.blobs,
+      onUploadProgress: (site, hash, bytes) => service.onUploadProgress(site, hash, bytes),
       mayUpload: (site, hash, size) => service.mayUpload(site, hash, size),
       mayDownload: (site, hash) => service.mayDownload(site, hash),
       onBlobStored: () => undefined,

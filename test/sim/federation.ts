@@ -329,7 +329,7 @@ export async function simulateFederation(options: SimOptions): Promise<SimResult
   );
   const coordinator: CoordinatorProcess = new CoordinatorProcess(
     study,
-    { terms, exchangeTimeoutMs: 1000 },
+    { terms, exchangeTimeoutMs: 1000, lossGraceMs: 300 },
     hostFor('coordinator'),
     (site, message) => {
       checkers.wire('coordinator', message);

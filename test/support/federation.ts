@@ -41,6 +41,11 @@ export class RecordingHandlers implements CoordinatorHandlers {
   mayDownload(_site: string, hash: string): boolean {
     return !this.refuse.has(hash);
   }
+  readonly uploaded = new Map<string, number[]>();
+  onUploadProgress(_site: string, hash: string, bytes: number): void {
+    this.uploaded.set(hash, [...(this.uploaded.get(hash) ?? []), bytes]);
+  }
+
   onBlobStored(site: string, hash: string, size: number): void {
     this.log.push(`blob ${site} ${hash.slice(0, 8)} ${size}`);
   }

@@ -40,7 +40,7 @@ const sets = () => ({ survivors: ['alder', 'cedar'], dropped: ['birch'] });
 export const SITE_SAMPLES: SiteFrame[] = [
   { type: 'hello', site: 'alder', protocolVersion: 2, oldestProtocolVersion: 1, programVersion: '0.1.0' },
   { type: 'heartbeat', sequence: 2 ** 40 },
-  { type: 'taskProgress', studyHash: hash(), computation: 'cox', round: 0, message: '' },
+  { type: 'taskProgress', studyHash: hash(), computation: 'cox', round: 0, message: '', workMs: 2 ** 33 },
   { type: 'approval', approval: approval() },
   {
     type: 'ratification',
