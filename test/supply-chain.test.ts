@@ -52,4 +52,9 @@ describe('the supply chain', () => {
     }
     expect(readFileSync('deploy/Containerfile', 'utf8')).toMatch(/^USER \d+:\d+$/m);
   });
+
+  it('is built in its image from what the lock file pins, not from what lies in the folder', () => {
+    const ignored = readFileSync('.dockerignore', 'utf8').split('\n');
+    for (const made of ['node_modules/', 'dist/', '.git/']) expect(ignored).toContain(made);
+  });
 });

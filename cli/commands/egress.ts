@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
+import { z } from 'zod';
 import {
   type LedgerEntry,
   type SignedLedgerHead,
@@ -145,29 +146,36 @@ async function checkLedger(
   return { site: shown.site, entries: shown.entries.length };
 }
 
+/** What is looked at here; that an entry holds what its hash says, `verifyLedger` finds out. */
+const shownShape = z.looseObject({
+  site: z.string(),
+  entries: z.array(z.looseObject({ sequence: z.number(), previousHash: z.string(), hash: z.string() })),
+  countersigned: z.array(z.looseObject({ length: z.number(), head: z.string(), signature: z.string() })),
+});
+
 /** Throws CLI_USAGE where the file is not what `site egress --json` prints. */
-function readShownLedger(file: string): { site: string; entries: LedgerEntry[]; countersigned: SignedLedgerHead[] } {
+export function readShownLedger(file: string): {
+  site: string;
+  entries: LedgerEntry[];
+  countersigned: SignedLedgerHead[];
+} {
   const wrong = (cause?: unknown) =>
     new ConcordatError('CLI_USAGE', `${file} is not what \`concordat site egress --json\` prints`, { cause });
-  let value: {
-    readonly site?: unknown;
-    readonly entries?: unknown;
-    readonly countersigned?: readonly { readonly length: number; readonly head: string; readonly signature: string }[];
-  };
+  let value: unknown;
   try {
     value = JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
     throw wrong(error);
   }
-  const { site, entries, countersigned } = value;
-  if (typeof site !== 'string' || !Array.isArray(entries) || !Array.isArray(countersigned)) throw wrong();
+  const { data, error } = shownShape.safeParse(value);
+  if (data === undefined) throw wrong(error);
   return {
-    site,
-    entries: entries as LedgerEntry[],
-    countersigned: countersigned.map(({ length, head, signature }) => ({
+    site: data.site,
+    entries: data.entries as unknown as LedgerEntry[],
+    countersigned: data.countersigned.map(({ length, head, signature }) => ({
       length,
       head,
-      signature: new Uint8Array(Buffer.from(String(signature), 'hex')),
+      signature: new Uint8Array(Buffer.from(signature, 'hex')),
     })),
   };
 }

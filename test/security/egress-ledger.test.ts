@@ -1,4 +1,8 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import { readShownLedger } from '../../cli/commands/egress.js';
 import { LedgerHeads, readLedgerEvents } from '../../coordinator/ledger-heads.js';
 import { signAsAuthority } from '../../coordinator/tls.js';
 import { ed25519PublicKey } from '../../shared/ed25519.js';
@@ -289,4 +293,20 @@ describe('a coordinator that cheats', () => {
       'SITE_COUNTERSIGNATURE_INVALID',
     );
   });
+});
+
+test.each([
+  'no JSON',
+  '{"site":"alder","entries":[null],"countersigned":[]}',
+  '{"site":"alder","entries":[],"countersigned":[3]}',
+  '{"site":"alder","entries":[],"countersigned":[{"length":1,"head":"00"}]}',
+])('a ledger that a site hands over is refused by name where it is none: %s', (text) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'concordat-shown-'));
+  try {
+    const file = path.join(folder, 'ledger.json');
+    writeFileSync(file, text);
+    expect(() => readShownLedger(file)).toThrow(expect.objectContaining({ code: 'CLI_USAGE' }));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
