@@ -118,7 +118,7 @@ describe('a computing thread', () => {
 
 describe('a computing thread in trouble', () => {
   it('gives each job its own answer, also after one that could not be handed over', async () => {
-    const computer = kept(computeInThread(setups[0]!, BUILT));
+    const computer = kept(computeInThread(setups[0]!, undefined, BUILT));
     const results = new Map([['describe', { hash: 'h', value: {} }]]);
     const bad = { ...request, broadcast: { phase: () => 'counts' } };
     await expect(computer.contribute(bad, results)).rejects.toThrow(/could not be cloned/);
