@@ -92,6 +92,7 @@ export async function runCoordinator(
     onUploadProgress: (site, hash, bytes) => service.onUploadProgress(site, hash, bytes),
     mayUpload: (site, hash, size) => service.mayUpload(site, hash, size),
     mayDownload: (site, hash) => service.mayDownload(site, hash),
+    mayAsk: (site, hash) => service.mayAsk(site, hash),
     onBlobStored: (site, _hash, size) => options.stored?.(site, size),
     listBundles: () => readRegistry(folder),
     getBundle: (query) => {

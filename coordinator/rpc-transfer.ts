@@ -2,6 +2,7 @@ import type grpc from '@grpc/grpc-js';
 import { ConcordatError } from '../shared/errors.js';
 import { LIMITS } from '../shared/limits.js';
 import { blobMissing, hashMismatch, sha256 } from '../shared/memory-stores.js';
+import type { PartialBlobStore } from '../shared/stores.js';
 import type { CoordinatorHandlers } from '../shared/transport.js';
 import {
   downloadChunk,
@@ -30,8 +31,10 @@ export function transferService(
     stat: unary((call) => {
       const site = access.site(call);
       const { sha256: hash } = statRequest.decode(call.request, 'StatRequest');
-      // What a crash left damaged under its name is sent again, not taken for what arrived.
-      if (blobs.blobSize(hash) !== null && !blobs.isWhole(hash)) blobs.deleteBlob(hash);
+      // What others sent is to this site as what is not there.
+      if (!handlers.mayAsk(site, hash))
+        return statResponse.encode({ complete: false, offset: blobs.partialSize(site, hash) });
+      dropDamaged(blobs, hash);
       const size = blobs.blobSize(hash);
       return statResponse.encode({ complete: size !== null, offset: size ?? blobs.partialSize(site, hash) });
     }),
@@ -127,7 +130,13 @@ function opened(site: string, hash: string | null, size: number | null, handlers
     throw new ConcordatError('WIRE_SIZE_EXCEEDED', `a blob may have at most ${LIMITS.blobBytesMax} bytes`);
   if (!handlers.mayUpload(site, hash, size))
     throw new ConcordatError('WIRE_REFUSED', `the blob ${hash.slice(0, 12)}… is not expected from site "${site}"`);
+  dropDamaged(handlers.blobs, hash);
   return { site, hash, size };
+}
+
+/** What a crash left damaged under its name is sent again, not taken for what arrived. */
+function dropDamaged(blobs: PartialBlobStore, hash: string): void {
+  if (blobs.blobSize(hash) !== null && !blobs.isWhole(hash)) blobs.deleteBlob(hash);
 }
 
 async function sendBlob(

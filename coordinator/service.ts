@@ -66,20 +66,16 @@ export class CoordinatorService {
   async start(): Promise<void> {
     for (const folder of ['inbox', 'registry']) mkdirSync(path.join(this.ports.folder, folder), { recursive: true });
     this.sweep();
-    const studies = new Map<string, LoggedEvent[]>();
-    for (const { study, payload } of this.ports.events.replay()) {
-      if (study === '') {
-        this.ledgers.replay(decodeLedgerEvent(payload));
-        continue;
-      }
-      const events = studies.get(study) ?? [];
-      events.push(decodeLoggedEvent(payload));
-      studies.set(study, events);
-    }
-    for (const [studyHash, [first, ...rest]] of studies) {
-      if (first?.type !== 'proposed') continue;
+    const studies = new Set<string>();
+    for (const { study, payload } of this.ports.events.replay())
+      if (study === '') this.ledgers.replay(decodeLedgerEvent(payload));
+      else studies.add(study);
+    // One study's events at a time are held in memory, whatever the log has grown to.
+    for (const studyHash of studies) {
       // A study that cannot be taken up is reported and left; the others go on.
       try {
+        const [first, ...rest] = this.loggedEvents(studyHash);
+        if (first?.type !== 'proposed') continue;
         await this.addHost(studyHash, first).resume(rest);
       } catch (error) {
         this.hosts.delete(studyHash);
@@ -102,6 +98,11 @@ export class CoordinatorService {
       const age = this.ports.nowMs() - (statSync(path.join(inbox, name), { throwIfNoEntry: false })?.mtimeMs ?? 0);
       if (age > 3_600_000) rmSync(path.join(inbox, name), { force: true });
     }
+  }
+
+  /** Throws STORE_DAMAGED. */
+  private loggedEvents(study: string): LoggedEvent[] {
+    return Array.from(this.ports.events.replay({ study }), ({ payload }) => decodeLoggedEvent(payload));
   }
 
   stop(): void {
@@ -143,6 +144,11 @@ export class CoordinatorService {
   /** What the coordinator named to this site on purpose. Others' masked inputs and the totals are not among it. */
   mayDownload(site: string, hash: string): boolean {
     return this.published.has(hash) || this.hostsOf(site).some((host) => host.serves(hash));
+  }
+
+  /** What it may download, and its own masked input of the open attempt: an upload whose receipt was lost is asked after. */
+  mayAsk(site: string, hash: string): boolean {
+    return this.mayDownload(site, hash) || this.hostsOf(site).some((host) => host.isOf(site, hash));
   }
 
   /** Files of a registry entry become fetchable for every site. */
@@ -370,14 +376,13 @@ export class CoordinatorService {
     ratifications: readonly Ratification[],
     outcome: { readonly phase: string; readonly reason: string },
   ): string {
-    const { folder, blobs, events, sign } = this.ports;
-    const logged = [...events.replay({ study: state.studyHash })].map(({ payload }) => decodeLoggedEvent(payload));
+    const { folder, blobs, sign } = this.ports;
     return registerStudy(folder, {
       state,
       files,
       ratifications,
       outcome,
-      events: logged,
+      events: this.loggedEvents(state.studyHash),
       blobs,
       sign,
     });

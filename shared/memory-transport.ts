@@ -64,7 +64,7 @@ export function memoryTransport(handlers: CoordinatorHandlers): MemoryTransport 
 
   const upload = async (site: string, bytes: Uint8Array): Promise<string> => {
     const hash = sha256(bytes);
-    if (handlers.blobs.blobSize(hash) !== null) return hash;
+    if (handlers.mayAsk(site, hash) && handlers.blobs.blobSize(hash) !== null) return hash;
     if (!handlers.mayUpload(site, hash, bytes.length))
       throw new ConcordatError('WIRE_REFUSED', `the blob ${hash.slice(0, 12)}… is not expected from site "${site}"`);
     handlers.onUploadProgress?.(site, hash, bytes.length);

@@ -19,6 +19,8 @@ export interface CoordinatorHandlers {
   mayDownload(site: string, hash: string): boolean;
   /** So many bytes of a blob that this site uploads have arrived, from its beginning. */
   onUploadProgress?(site: string, hash: string, bytes: number): void;
+  /** Whether the site may learn that the blob is there: it may download it, or it sent it. */
+  mayAsk(site: string, hash: string): boolean;
   /** The blob is durable. */
   onBlobStored(site: string, hash: string, size: number): void;
   listBundles(): readonly BundleEntry[];

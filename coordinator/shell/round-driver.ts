@@ -80,6 +80,11 @@ export class RoundDriver {
     return { context: attempt.context, byteLength: opening.contributionBytes };
   }
 
+  /** Hash of the masked input of this site that is in the open attempt; null where there is none. */
+  given(site: string): string | null {
+    return this.state.attempt?.inputs.get(site) ?? null;
+  }
+
   feed(event: RoundEvent): void {
     // What failed may not have become durable, and nothing may be built on it: only a replay of the log goes on from there.
     if (this.broken !== null) throw this.broken;

@@ -254,6 +254,12 @@ export class StudyHost {
     return true;
   }
 
+  /** Whether it is the masked input that this site announced or gave for the open attempt. */
+  isOf(site: string, hash: string): boolean {
+    const given = this.driver?.given(site) ?? null;
+    return given === hash || (given === null && this.announced.get(site)?.hash === hash);
+  }
+
   get bundleDigest(): string | null {
     return this.state.bundleDigest;
   }

@@ -115,6 +115,21 @@ describe('the registry', () => {
   });
 });
 
+describe('a blob that another site sent', () => {
+  it('is as one that is not there: its hash alone neither shows nor replaces an upload', async () => {
+    const events = new RecordingEvents();
+    const link = loopback.connect(alder, events);
+    await until(() => events.log.includes('connected'), 'it is in');
+    const bytes = Uint8Array.of(4, 5, 6);
+    const hash = loopback.handlers.blobs.putBlob(bytes);
+    expect(await link.upload(bytes)).toBe(hash);
+    loopback.handlers.refuse.add(hash);
+    await expect(link.upload(bytes)).rejects.toMatchObject({ code: 'WIRE_REFUSED' });
+    loopback.handlers.refuse.delete(hash);
+    await link.close();
+  });
+});
+
 describe('a line that swallows everything', () => {
   it('from the beginning is given up and tried again', async () => {
     const proxy = await freezingProxy(loopback.server.port);

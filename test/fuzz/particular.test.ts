@@ -145,7 +145,13 @@ describe('a download', () => {
     const nothing = () => undefined;
     const transport = memoryTransport({
       ...{ onSiteConnected: nothing, onSiteMessage: nothing, onSiteDisconnected: nothing, onBlobStored: nothing },
-      ...{ enroll: () => Promise.reject(new Error('nobody')), blobs, mayUpload: () => true, mayDownload: () => true },
+      ...{
+        enroll: () => Promise.reject(new Error('nobody')),
+        blobs,
+        mayUpload: () => true,
+        mayDownload: () => true,
+        mayAsk: () => true,
+      },
       ...{ listBundles: () => [], getBundle: () => null },
     });
     const link = transport.connect('alder', { onConnected: nothing, onMessage: nothing, onDisconnected: nothing });

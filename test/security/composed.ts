@@ -200,6 +200,7 @@ export class Composed {
       onUploadProgress: (site, hash, bytes) => service.onUploadProgress(site, hash, bytes),
       mayUpload: (site, hash, size) => service.mayUpload(site, hash, size),
       mayDownload: (site, hash) => service.mayDownload(site, hash),
+      mayAsk: (site, hash) => service.mayAsk(site, hash),
       onBlobStored: () => undefined,
       listBundles: () => [],
       getBundle: () => null,

@@ -46,6 +46,9 @@ export class RecordingHandlers implements CoordinatorHandlers {
     this.uploaded.set(hash, [...(this.uploaded.get(hash) ?? []), bytes]);
   }
 
+  mayAsk(_site: string, hash: string): boolean {
+    return !this.refuse.has(hash);
+  }
   onBlobStored(site: string, hash: string, size: number): void {
     this.log.push(`blob ${site} ${hash.slice(0, 8)} ${size}`);
   }
