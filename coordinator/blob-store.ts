@@ -5,6 +5,7 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   readSync,
   renameSync,
@@ -132,6 +133,12 @@ export function openBlobStore(folder: string): PartialBlobStore {
         install(file, hash);
       }),
     dropPartial: (owner, hash) => rmSync(partialOf(owner, hash), { force: true }),
+    sweepPartials(keep) {
+      for (const name of readdirSync(partialFolder)) {
+        const at = name.lastIndexOf('@');
+        if (at < 0 || !keep(name.slice(0, at))) rmSync(path.join(partialFolder, name), { force: true });
+      }
+    },
   };
 }
 

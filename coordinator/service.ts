@@ -6,7 +6,7 @@ import type { SignedLedgerHead } from '../shared/egress-ledger.js';
 import { ConcordatError } from '../shared/errors.js';
 import { fromHex } from '../shared/hex.js';
 import { findMember, type Roster, rosterHash } from '../shared/roster.js';
-import type { BlobStore, EventStore } from '../shared/stores.js';
+import type { EventStore, PartialBlobStore } from '../shared/stores.js';
 import { endsAtMs, type Study, studySites } from '../shared/study.js';
 import { disclosiveModels } from '../shared/study-check.js';
 import type { Approval, Ratification } from '../shared/study-messages.js';
@@ -24,7 +24,7 @@ import { termsOf } from './terms.js';
 export interface ServicePorts {
   readonly folder: string;
   readonly events: EventStore;
-  readonly blobs: BlobStore;
+  readonly blobs: PartialBlobStore;
   /** Newest roster, or null before the consortium signed one; with the whole chain as the sites check it. */
   roster(): { readonly roster: Roster; readonly chain: Uint8Array } | null;
   /** Signs as the transport authority that every site pinned. */
@@ -82,6 +82,8 @@ export class CoordinatorService {
         this.report(`to take up study ${studyHash.slice(0, 12)}`, error);
       }
     }
+    // Only an upload that is still awaited goes on from where it ended.
+    this.ports.blobs.sweepPartials((site) => this.hostsOf(site).some((host) => host.owes(site)));
     await this.readInbox(true);
     this.poll = setInterval(() => {
       this.tick().catch((error: unknown) => this.report('the inbox or the roster', error));

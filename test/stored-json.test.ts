@@ -92,6 +92,16 @@ describe('what is read again', () => {
   );
 });
 
+it('a start drops what arrived of uploads that no study awaits', async () => {
+  const blobs = memoryBlobStore();
+  blobs.appendPartial('alder', 'ab'.repeat(32), 0, new Uint8Array(10));
+  const ports = { folder: root, events: memoryEventStore(), blobs, roster: () => null, nowMs: () => NOW };
+  const service = new CoordinatorService({ ...ports, progress: () => undefined } as unknown as ServicePorts);
+  await service.start();
+  service.stop();
+  expect(blobs.partialSize('alder', 'ab'.repeat(32))).toBe(0);
+});
+
 it.each([
   ...NONE,
   '{',

@@ -254,6 +254,11 @@ export class StudyHost {
     return true;
   }
 
+  /** Whether a masked input of this site is awaited. */
+  owes(site: string): boolean {
+    return (this.driver?.awaited(site) ?? null) !== null;
+  }
+
   /** Whether it is the masked input that this site announced or gave for the open attempt. */
   isOf(site: string, hash: string): boolean {
     const given = this.driver?.given(site) ?? null;

@@ -153,6 +153,19 @@ describe.each(PARTIAL_STORES)('arriving blobs: $name', ({ open, durable }) => {
     expect(store.partialSize('alder', hash)).toBe(0);
   });
 
+  it('are dropped with the drafts of a killed process, but for senders that are still awaited', () => {
+    const at = folder();
+    const store = open(at);
+    for (const site of ['alder', 'birch']) store.appendPartial(site, hash, 0, whole.subarray(0, 10));
+    const other = store.putBlob(utf8('kept'));
+    if (durable) writeFileSync(path.join(at, 'partial', 'new-4711-1'), 'draft');
+    store.sweepPartials((site) => site === 'alder');
+    expect(store.partialSize('alder', hash)).toBe(10);
+    expect(store.partialSize('birch', hash)).toBe(0);
+    expect(store.blobSize(other)).toBe(4);
+    if (durable) expect(readdirSync(path.join(at, 'partial'))).toEqual([`alder@${hash}`]);
+  });
+
   it('are refused and forgotten when their hash is another', () => {
     const store = open(folder());
     store.appendPartial('alder', hash, 0, utf8('something else'));
