@@ -94,6 +94,7 @@ Object.assign(loopback.handlers, {
   onSiteMessage: (site: string, message: SiteMessage) =>
     driver.feed({ type: 'message', site, message, nowMs: Date.now() }),
   onBlobStored: () => undefined,
+  onUploadProgress: () => undefined,
   mayUpload: (site: string, _hash: string, size: number) => driver.awaited(site)?.byteLength === size,
 });
 

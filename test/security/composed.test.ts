@@ -1,4 +1,5 @@
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
+import { RoundDriver } from '../../coordinator/shell/round-driver.js';
 import { decodeDocument } from '../../shared/document.js';
 import { ed25519PublicKey, ed25519Sign } from '../../shared/ed25519.js';
 import { ConcordatError } from '../../shared/errors.js';
@@ -40,6 +41,28 @@ test('an undisturbed study is published', async () => {
   await until(() => of.phase(hash) === 'published', story(of, hash));
   expect(of.registry()).toEqual([`plain-sailing-${hash.slice(0, 12)}`]);
   for (const site of of.sites.values()) expect(site.problems()).toEqual([]);
+}, 60_000);
+
+test('uploads and the work of computing threads reach the round that waits for them, from sites of the study only', async () => {
+  const feed = vi.spyOn(RoundDriver.prototype, 'feed');
+  const of = await federation();
+  const alder = of.site('alder');
+  let hash = '';
+  alder.beforeSend = (message) => {
+    if (message.type !== 'maskedInput') return message;
+    const progress = { type: 'taskProgress', studyHash: hash, computation: 'describe', round: 1, message: '' } as const;
+    of.service.onSiteMessage('alder', { ...progress, workMs: 7000 });
+    of.service.onSiteMessage('elder', { ...progress, workMs: 8000 });
+    return message;
+  };
+  hash = of.propose(smallStudy('progress'));
+  await until(() => of.phase(hash) === 'published', story(of, hash));
+  const progress = feed.mock.calls.flatMap(([event]) => (event.type === 'progress' ? [event] : []));
+  feed.mockRestore();
+  const uploading = progress.filter((event) => event.of === 'upload' && event.amount > 0);
+  expect(new Set(uploading.map((event) => event.site))).toEqual(new Set(['alder', 'birch', 'cedar', 'dogwood']));
+  const working = progress.filter((event) => event.of === 'work');
+  expect(new Set(working.map(({ site, amount }) => `${site} ${amount}`))).toEqual(new Set(['alder 7000']));
 }, 60_000);
 
 test('a bundle that cannot be made ends its study with code and reason, and the coordinator starts again', async () => {
