@@ -28,6 +28,8 @@ export interface DecisionGrounds {
   readonly frozen: FrozenCohort;
   /** Reasons of this site's policy against the study; none = allowed. */
   readonly reasons: readonly string[];
+  /** The same as others may hear them: by how few cases two cohorts differ is nobody's business outside. */
+  readonly reasonsToTell: readonly string[];
   /** Fewer usable cases than the study's minimum cohort: none of them enters any sum, and the site is named. */
   readonly sitsOut: boolean;
 }
@@ -59,22 +61,29 @@ export function decisionGrounds(
   const reasons = policy.allowed ? [] : [...policy.reasons];
   const expired = expiry(study, place.nowMs);
   if (expired !== null) reasons.push(expired);
+  const reasonsToTell = [...reasons];
   const backup = restoredAt(store);
   if (backup !== null && place.restoreAccepted !== true)
     reasons.push(
       `this site was started from a backup (${backup}), and what it released after the backup is not known here`,
     );
+  if (reasons.length > reasonsToTell.length) reasonsToTell.push('SITE_RESTORED: a person has to decide here');
   // Below the study's own minimum the site sits out, which every site may; the policy's larger one the study does not keep.
   const { minimumCohort } = place.policy;
   const sitsOut = cohort.cohort.n === 0 && minimumCohort <= study.privacy.minimumCohort;
-  if (cohort.cohort.n < minimumCohort && !sitsOut)
+  if (cohort.cohort.n < minimumCohort && !sitsOut) {
     reasons.push(`this site has fewer usable cases than its policy's minimum cohort of ${minimumCohort}`);
+    reasonsToTell.push("POLICY_COHORT_TOO_SMALL: the cohort is below this site's own minimum");
+  }
   const earlier = knownStudies(store)
     .filter((other) => other.studyHash !== known.studyHash && other.cohort !== null)
     .map((other) => ({ study: other.studyHash.slice(0, 12), cases: other.cohort!.cases }));
   const overlap = overlapDecision(earlier, { study: known.studyHash, cases: frozen.cases }, place.policy.minimumCases);
-  if (!overlap.ok) reasons.push(overlap.message);
-  return { study, cohort, frozen, reasons, sitsOut: cohort.cohort.n === 0 };
+  if (!overlap.ok) {
+    reasons.push(overlap.message);
+    reasonsToTell.push(`${overlap.code}: the disclosure guard of this site refuses the cohort`);
+  }
+  return { study, cohort, frozen, reasons, reasonsToTell, sitsOut: cohort.cohort.n === 0 };
 }
 
 /** Why nothing may be sent for the study any more, or null while its last day is not over. */

@@ -51,10 +51,10 @@ export class Decisions {
       const place = { site, folder, policy, nowMs };
       const grounds = decisionGrounds(store, known, place, this.context.config.leavesOfStudy(study));
       const allowed = grounds.reasons.length === 0;
-      const reason = allowed ? '' : grounds.reasons.join('; ');
+      const reason = grounds.reasonsToTell.join('; ');
       const decision = allowed ? ('approved' as const) : ('declined' as const);
       decide(store, known, { site, signingKey, frozen: grounds.frozen, decision, reason, nowMs, rule: null });
-      this.context.tell(known, `${decision} by policy`, reason);
+      this.context.tell(known, `${decision} by policy`, grounds.reasons.join('; '));
     } catch (error) {
       // Nobody is asked here, so nobody would mend the table: the consortium hears the code, the site the places.
       if (!(error instanceof ConcordatError) || !error.code.startsWith('COHORT_')) throw error;

@@ -15,6 +15,8 @@ import type { SiteStore } from '../../shared/stores.js';
 import { ledgerLineShape } from '../stored-records.js';
 import type { AgentContext } from './agent-context.js';
 
+const CONTRADICTIONS_KEPT = 16;
+
 /** The one writer of the egress ledger. What it writes is durable, and its head is on its way, before the bytes leave. */
 export class LedgerKeeper {
   private last: LedgerEntry | null = null;
@@ -22,10 +24,13 @@ export class LedgerKeeper {
   /** Newest entry of each study. */
   private readonly ofStudy = new Map<string, LedgerEntry>();
   private countersigned: SignedLedgerHead | null;
+  /** Countersigned heads that this ledger does not hold, as `length head`, since the start of the process. */
+  private readonly contradictions = new Set<string>();
 
   constructor(private readonly context: AgentContext) {
     for (const entry of readLedger(context.config.store)) this.take(entry);
-    this.countersigned = readCountersigned(context.config.store).at(-1) ?? null;
+    const kept = readCountersigned(context.config.store);
+    this.countersigned = kept.findLast((given) => headProblem(this.hashes, given) === null) ?? null;
   }
 
   /**
@@ -64,12 +69,15 @@ export class LedgerKeeper {
         'SITE_COUNTERSIGNATURE_INVALID',
         'the coordinator answered the head of the egress ledger with a signature that is not the pinned authority’s',
       );
-    const known = this.countersigned?.length === length && this.countersigned.head === head;
-    if (!known) {
-      config.store.append([{ study: '', type: COUNTERSIGNED, payload: encodeDocument(given) }]);
-      this.countersigned = given;
-    }
     const problem = headProblem(this.hashes, given);
+    // An older head that fits proves nothing more, and evidence does not grow by repetition: both would only fill the store.
+    const isNew =
+      problem === null
+        ? this.countersigned === null || length > this.countersigned.length
+        : this.contradictions.size < CONTRADICTIONS_KEPT && !this.contradictions.has(`${length} ${head}`);
+    if (isNew) config.store.append([{ study: '', type: COUNTERSIGNED, payload: encodeDocument(given) }]);
+    if (isNew && problem === null) this.countersigned = given;
+    if (problem !== null) this.contradictions.add(`${length} ${head}`);
     if (problem !== null)
       throw new ConcordatError(
         'STORE_LEDGER_CONTRADICTED',

@@ -10,9 +10,10 @@ import type { ReleaseContext } from '../egress.js';
 import type { ParticipantRecord, ParticipantReport } from '../participant-types.js';
 import type { SiteWorkSetup } from '../site-work.site.js';
 import type { SiteComputer } from './computer.js';
+import type { FirstResults } from './study-broadcasts.js';
 
 /** What one study at a site needs of the agent around it. Synchronous calls are durable when they return. */
-export interface SiteStudyPorts {
+export interface SiteStudyPorts extends FirstResults {
   appendRecords(records: readonly ParticipantRecord[], guard: GuardState | null): void;
   readRecords(): { readonly records: readonly ParticipantRecord[] };
   /** What was released of this cohort so far, by any study: another one may have signed a set a moment ago. */

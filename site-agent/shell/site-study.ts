@@ -34,7 +34,7 @@ export class SiteStudy {
     private readonly ports: SiteStudyPorts,
   ) {
     this.plan = planStudy(config.study);
-    this.broadcasts = new StudyBroadcasts(this.plan, (hash) => ports.fetchBlob(hash));
+    this.broadcasts = new StudyBroadcasts(this.plan, (hash) => ports.fetchBlob(hash), ports);
     this.guard = new StudyGuard(config, ports, this.plan, this.broadcasts, (code, message) =>
       this.problem(code, message),
     );

@@ -18,6 +18,13 @@ export interface LoadedRound {
   readonly results: ReadonlyMap<string, unknown>;
 }
 
+/** Which result of a computation this site built on first; outlives the process. */
+export interface FirstResults {
+  resultHash(instance: string): string | null;
+  /** Durable when it returns. */
+  keepResultHash(instance: string, hash: string): void;
+}
+
 /** The broadcasts and public results of one study, fetched by hash and checked against what this site approved. */
 export class StudyBroadcasts {
   private readonly documents = new Map<string, LoadedRound>();
@@ -30,6 +37,7 @@ export class StudyBroadcasts {
   constructor(
     private readonly plan: Plan,
     private readonly fetchBlob: (hash: string) => Promise<Uint8Array>,
+    private readonly firstResults: FirstResults,
   ) {
     const shown = previewLeaves(plan).flatMap(({ rounds }) => rounds.flat());
     const bySite = new Set(shown.flatMap((leaf) => (leaf.visibility === 'site' ? [leaf.kind] : [])));
@@ -81,12 +89,14 @@ export class StudyBroadcasts {
     if (Object.keys(document.upstream).sort().join('\n') !== [...before].sort().join('\n'))
       throw invalid('upstream', 'does not name the results of exactly the computations before');
     for (const [instance, hash] of Object.entries(document.upstream)) {
-      const known = this.results.get(instance);
-      if (known?.hash === hash) continue;
+      if (this.results.get(instance)?.hash === hash) continue;
       // A result is made once: another one would be a second question to the same patients.
-      if (known !== undefined) throw invalid('upstream', `names another result of ${instance} than before`);
+      const first = this.firstResults.resultHash(instance);
+      if (first !== null && first !== hash)
+        throw invalid('upstream', `names another result of ${instance} than before`);
       const value = decodeDocument(await this.fetchBlob(hash));
       checkResultOf(this.plan, SITE_COMPUTATIONS, instance, value);
+      if (first === null) this.firstResults.keepResultHash(instance, hash);
       this.results.set(instance, { hash, value });
     }
     return new Map(Object.keys(document.upstream).map((instance) => [instance, this.results.get(instance)!]));

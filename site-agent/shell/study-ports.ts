@@ -36,6 +36,8 @@ export class StudyPorts {
         store.append(records.map((record) => encodeSiteRecord(studyHash, { type: 'participant', record })));
       },
       readRecords: () => ({ records: this.context.log.study(studyHash)!.participant }),
+      resultHash: (instance) => config.store.getSetting(`result/${studyHash}/${instance}`),
+      keepResultHash: (instance, hash) => config.store.setSetting(`result/${studyHash}/${instance}`, hash),
       readGuard: () => {
         const known = this.guards.get(guardKey);
         if (known !== undefined) return known;

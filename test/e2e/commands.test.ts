@@ -112,7 +112,10 @@ describe('a study decided by hand', () => {
     expect(audited).toMatchObject({ status: 0, data: { audited: true, proved: 'committed', problems: [] } });
     const text = readFileSync(path.join(transcript, 'transcript.json'), 'utf8');
     mkdirSync(file('changed'), { recursive: true });
-    writeFileSync(file('changed', 'transcript.json'), text.replace(/("totalHash":")../, '$1zz'));
+    writeFileSync(
+      file('changed', 'transcript.json'),
+      text.replace(/("totalHash":")(.)/, (_, head: string, digit: string) => `${head}${digit === '0' ? '1' : '0'}`),
+    );
     const changed = await run('model', 'audit', bundle, '--transcript', file('changed'));
     expect(changed).toMatchObject({ status: 1, data: { error: { code: 'BUNDLE_AUDIT_FAILED' } } });
   });

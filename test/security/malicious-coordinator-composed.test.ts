@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { decodeDocument, encodeDocument } from '../../shared/document.js';
+import { ConcordatError } from '../../shared/errors.js';
 import { memoryEventStore } from '../../shared/memory-stores.js';
 import { decodeRoundDocument, encodeRoundDocument, type RoundDocument } from '../../shared/round-document.js';
 import { studyHash } from '../../shared/study.js';
@@ -31,11 +32,31 @@ const story = (of: Composed, hash: string) => () =>
 type Offer = Extract<ToSite, { type: 'attemptOffer' }>;
 
 /** Runs a study whose offers of one round to alder are changed; gives the code alder refuses with, and checks its ledger. */
-async function refusalOf(round: number, change: (offer: Offer, of: Composed) => Partial<Offer>): Promise<string> {
+async function refusalOf(
+  round: number,
+  change: (offer: Offer, of: Composed) => Partial<Offer>,
+  restarted: 'as it is' | 'restarted' = 'as it is',
+): Promise<string> {
   const of = await federation();
   const alder = of.site('alder');
-  alder.beforeReceive = (message) =>
-    message.type === 'attemptOffer' && message.round === round ? { ...message, ...change(message, of) } : message;
+  let restart = restarted === 'restarted';
+  alder.beforeReceive = (message) => {
+    if (message.type !== 'attemptOffer' || message.round !== round) return message;
+    if (!restart) return { ...message, ...change(message, of) };
+    // The agent is started anew before it answers, with nothing but its store: the coordinator does not serve what it
+    // showed before, and then offers again.
+    restart = false;
+    alder.agent.stop();
+    void alder.link!.close().then(async () => {
+      alder.beforeDownload = () => {
+        throw new ConcordatError('WIRE_DISCONNECTED', 'not served');
+      };
+      await alder.start();
+      alder.beforeDownload = () => undefined;
+      alder.connect(of.transport);
+    });
+    return null;
+  };
   const hash = of.propose(smallStudy('tampered'));
   await until(() => alder.problems().length > 0 || of.phase(hash) === 'published', story(of, hash));
   const entries = alder.store.ledger().map((line) => JSON.parse(line) as { round: number });
@@ -113,6 +134,8 @@ test('results of earlier computations: none left out, none changed, none that is
     return withDocument((document) => ({ upstream: { ...document.upstream, describe: changed } }))(given, of);
   };
   expect(await refusalOf(6, second)).toBe('POLICY_BROADCAST_INVALID');
+  await world?.close();
+  expect(await refusalOf(6, second, 'restarted')).toBe('POLICY_BROADCAST_INVALID');
 }, 60_000);
 
 test('a broadcast that is no document at all', async () => {
@@ -189,7 +212,12 @@ test('thresholds below those of the site, and a second study one patient apart, 
   const second = of.propose(smallStudy('one-less', { seed: 8 }));
   await until(() => ['declined', 'published'].includes(of.phase(second)), story(of, second));
   expect(of.phase(second)).toBe('declined');
-  expect(of.reason(second)).toMatch(/differs from that of study .* by fewer than 5 cases/);
+  // By how few cases is said at the site; outside there is the code.
+  expect(of.reason(second)).toBe(
+    'alder declined: POLICY_COHORT_OVERLAP: the disclosure guard of this site refuses the cohort',
+  );
+  const told = alder.progress.flatMap((event) => (event.kind === 'study' ? [event.detail] : []));
+  expect(told.some((detail) => /differs from that of study .* by fewer than 5 cases/.test(detail))).toBe(true);
 }, 60_000);
 
 test('a coordinator back from an old copy of its log: old keys serve nothing, and its shorter history is refused for good', async () => {

@@ -37,7 +37,10 @@ const SUMS = [0, 16].map((exponent) =>
 function site() {
   let state: GuardState = EMPTY_GUARD;
   const records: ParticipantRecord[] = [];
-  const broadcasts = new StudyBroadcasts(plan, async (hash) => documents.get(hash)!);
+  const broadcasts = new StudyBroadcasts(plan, async (hash) => documents.get(hash)!, {
+    resultHash: () => null,
+    keepResultHash: () => undefined,
+  });
   const ports = {
     readGuard: () => state,
     readRecords: () => ({ records }),
