@@ -1,7 +1,7 @@
 import { ConcordatError, type ErrorCode } from '../shared/errors.js';
 import { LIMITS } from '../shared/limits.js';
 import type { SiteMessage } from '../shared/messages.js';
-import { threshold } from '../shared/secagg/context.js';
+import { fewestSurvivors, threshold } from '../shared/secagg/context.js';
 import { checkMaskedInput } from '../shared/secagg/masked-input.coordinator.js';
 import { hasAllBoxes } from '../shared/secagg/pre-keys.coordinator.js';
 import { checkPreKey } from '../shared/secagg/pre-keys.js';
@@ -151,7 +151,11 @@ function deadline(run: RoundRun): void {
 function giveUp(run: RoundRun, absent: readonly string[], missing: readonly string[]): void {
   const { phase, attempt } = run.state;
   if (phase === 'preKeys' && !run.needsEverybody()) {
-    run.state = { ...run.state, missing: new Set([...run.state.missing, ...missing]) };
+    const away = new Set([...run.state.missing, ...missing]);
+    // Given up on as too slow, but here, and without them the round cannot go on: they are asked once more.
+    const few = run.roster.length - away.size < fewestSurvivors(run.config.terms);
+    const kept = few ? [...away].filter((site) => !run.state.present.has(site) || missing.includes(site)) : away;
+    run.state = { ...run.state, missing: new Set(kept) };
   } else if (phase === 'maskedInput' && missing.length > 0) {
     if (run.needsEverybody()) {
       abort(run, attempt!, 'missing', missing);

@@ -324,6 +324,16 @@ describe('sites that go missing', () => {
     expect(run.state.attempt?.sites).toEqual(['alder', 'birch', 'cedar']);
   });
 
+  it('continue: a site given up on as too slow is asked once more where the others are too few', () => {
+    const run = new Coordinator(3, { onMissingSite: 'continue', mode: 'plain', minSites: 3 });
+    for (const site of run.attempt.sites) run.ready(site);
+    run.open();
+    for (let i = 0; i <= LIMITS.stalledRemindersMax; i++) run.wait();
+    expect(run.records.filter((record) => record.type === 'attemptAborted').length).toBe(1);
+    run.wait();
+    expect(run.state.attempt).toMatchObject({ attempt: 2, sites: run.attempt.sites });
+  });
+
   it('wait: a broken connection changes nothing before the deadline, and progress never shortens the wait', () => {
     const run = owingDogwood('wait');
     run.feed({ type: 'disconnected', site: 'dogwood' });
