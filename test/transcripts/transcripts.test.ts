@@ -31,8 +31,8 @@ input of the first attempt is not taken.`,
   },
   {
     file: 'site-lost-before-masked-input',
-    story: `The study says continue. Dogwood joins the first round and is lost for good before its masked input. After the
-time limit the others go on: they release shares of dogwood's mask key and of one another's self seeds, never both for
+    story: `The study says continue. Dogwood joins the first round and is lost for good before its masked input. When its line
+has been dead for a moment the others go on: they release shares of dogwood's mask key and of one another's self seeds, never both for
 one site. The second round does not wait for dogwood again.`,
     options: {
       ...BASE,
