@@ -75,6 +75,9 @@ export type HostProgress =
     }
   | { readonly kind: 'round-report'; readonly studyHash: string; readonly report: RoundReport };
 
+/** Blobs that a site may send for one attempt; one is taken. */
+const ANNOUNCED_MAX = 3;
+
 /** One study at the coordinator: joins the life reducer, the run and the round driver to log, blobs and messages. */
 export class StudyHost {
   private state: StudyState;
@@ -86,7 +89,7 @@ export class StudyHost {
   private readonly transcript: Transcript;
   private readonly resultBlobs = new Map<string, string>();
   private readonly publicBlobs = new Set<string>();
-  private readonly announced = new Map<string, { readonly context: string; readonly hash: string }>();
+  private readonly announced = new Map<string, { readonly context: string; readonly hashes: string[] }>();
   private bundle: BundleFiles | null = null;
   private bundleBlobs: readonly { readonly path: string; readonly blobHash: string }[] | null = null;
 
@@ -198,7 +201,7 @@ export class StudyHost {
 
   /** Of the masked input that is awaited from this site; any other blob is none of the round's. */
   onUploadProgress(site: string, hash: string, bytes: number): void {
-    if (this.announced.get(site)?.hash === hash)
+    if (this.announced.get(site)?.hashes.includes(hash) === true)
       this.driver?.feed({ type: 'progress', site, of: 'upload', amount: bytes, nowMs: this.ports.nowMs() });
   }
 
@@ -244,13 +247,20 @@ export class StudyHost {
     return hash === this.documentBlob || this.publicBlobs.has(hash);
   }
 
-  /** Whether a masked input of that size is awaited from the site, and this is the first that it announces for the attempt. */
+  /**
+   * Whether a masked input of that size is awaited from the site, and it announces no more than a few for the attempt: a site
+   * that came back may first send the one of the attempt before again, and must not be shut out by that.
+   */
   awaits(site: string, hash: string, size: number): boolean {
     const awaited = this.driver?.awaited(site) ?? null;
     if (awaited === null || awaited.byteLength !== size) return false;
     const before = this.announced.get(site);
-    if (before?.context === awaited.context) return before.hash === hash;
-    this.announced.set(site, { context: awaited.context, hash });
+    const hashes = before?.context === awaited.context ? before.hashes : [];
+    if (!hashes.includes(hash)) {
+      if (hashes.length >= ANNOUNCED_MAX) return false;
+      hashes.push(hash);
+    }
+    this.announced.set(site, { context: awaited.context, hashes });
     return true;
   }
 
@@ -262,7 +272,7 @@ export class StudyHost {
   /** Whether it is the masked input that this site announced or gave for the open attempt. */
   isOf(site: string, hash: string): boolean {
     const given = this.driver?.given(site) ?? null;
-    return given === hash || (given === null && this.announced.get(site)?.hash === hash);
+    return given === hash || (given === null && this.announced.get(site)?.hashes.includes(hash) === true);
   }
 
   get bundleDigest(): string | null {

@@ -162,6 +162,8 @@ export class ParticipantDriver {
       case 'mask':
         return this.mask(effect);
       case 'upload':
+        // The attempt may have closed since this was decided; the next one has an input of its own.
+        if (effect.message.type === 'maskedInput' && this.state.attempt?.context !== effect.message.context) return;
         // A transfer that breaks is taken up again after the next connection.
         try {
           await ports.upload(effect.blobHash);

@@ -396,3 +396,25 @@ test('a reason longer than a message may carry is cut, so that it ends no connec
   expect(() => decodeSiteFrame(encodeSiteFrame({ type: 'approval', approval: made }))).not.toThrow();
   expect(approvalIsSigned(made, ed25519PublicKey(signingKey))).toBe(true);
 }, 30_000);
+
+test('a masked input of the round before that comes again does not shut out the next one', async () => {
+  const of = await federation();
+  const cedar = of.site('cedar');
+  const { upload } = cedar.link!;
+  let before: Uint8Array | null = null;
+  let repeated = 0;
+  Object.assign(cedar.link!, {
+    upload: async (bytes: Uint8Array) => {
+      // As an agent does that was killed after its upload and learns too late that the attempt is closed.
+      if (before?.length === bytes.length) {
+        await upload.call(cedar.link, before).catch(() => undefined);
+        repeated += 1;
+      }
+      before = bytes;
+      return upload.call(cedar.link, bytes);
+    },
+  });
+  const hash = of.propose(smallStudy('comes-again'));
+  await until(() => of.phase(hash) === 'published', story(of, hash));
+  expect(repeated).toBeGreaterThan(0);
+}, 60_000);
