@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { isTemporaryOf, writeReplacing } from './durable-files.js';
 import { ConcordatError } from './errors.js';
 import {
+  type FolderKeys,
   isSealed,
   type KeyProvider,
   keyFileProvider,
@@ -13,6 +14,9 @@ import {
   passphraseProvider,
   seal,
   unseal,
+  type Vault,
+  withEither,
+  withoutPrevious,
 } from './key-vault.js';
 import { Secret } from './secret.js';
 
@@ -25,7 +29,7 @@ export const VAULT_FILE = 'vault.json';
 const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
 
 /** Folder keys that were opened, by folder and the vault they came from: scrypt is slow on purpose. */
-const opened = new Map<string, { readonly vault: string; readonly key: Secret }>();
+const opened = new Map<string, { readonly vault: string; readonly keys: FolderKeys }>();
 /** What a person typed, for every folder this process opens. */
 let typed: KeyProvider | null = null;
 
@@ -44,13 +48,19 @@ export function protectionOf(folder: string): string | null {
   return existsSync(file) ? parseVault(readFileSync(file, 'utf8'), file).kind : null;
 }
 
-/** The folder's key, or null where it is not protected. Throws STORE_KEYS_LOCKED, STORE_KEYS_WRONG. */
-export function folderKey(folder: string): Secret | null {
+/** Whether the folder's key was being replaced when the process that did so ended. */
+export function isHalfRotated(folder: string): boolean {
+  const file = path.join(folder, VAULT_FILE);
+  return existsSync(file) && parseVault(readFileSync(file, 'utf8'), file).format === 2;
+}
+
+/** The folder's keys, or null where it is not protected. Throws STORE_KEYS_LOCKED, STORE_KEYS_WRONG. */
+export function folderKeys(folder: string): FolderKeys | null {
   const file = path.join(folder, VAULT_FILE);
   if (!existsSync(file)) return null;
   const text = readFileSync(file, 'utf8');
   const known = opened.get(path.resolve(folder));
-  if (known?.vault === text) return known.key;
+  if (known?.vault === text) return known.keys;
   const vault = parseVault(text, file);
   const provider = typed?.kind === vault.kind ? typed : providerFromEnvironment(vault.kind);
   if (provider === null)
@@ -58,9 +68,9 @@ export function folderKey(folder: string): Secret | null {
       'STORE_KEYS_LOCKED',
       `the keys in ${folder} are protected by a ${vault.kind}, and none was given`,
     );
-  const key = openVault(vault, provider, file);
-  opened.set(path.resolve(folder), { vault: text, key });
-  return key;
+  const keys = openVault(vault, provider, file);
+  opened.set(path.resolve(folder), { vault: text, keys });
+  return keys;
 }
 
 function providerFromEnvironment(kind: string): KeyProvider | null {
@@ -109,44 +119,100 @@ function readSecretFile(file: string): Uint8Array {
 export function readPrivateText(file: string): string {
   const text = readFileSync(file, 'utf8');
   if (!isSealed(text)) return text;
-  const key = folderKey(path.dirname(file));
-  if (key === null) throw new ConcordatError('STORE_DAMAGED', `${file} is sealed, and ${VAULT_FILE} beside it is gone`);
-  return Buffer.from(unseal(key, path.basename(file), text)).toString('utf8');
+  const keys = folderKeys(path.dirname(file));
+  if (keys === null)
+    throw new ConcordatError('STORE_DAMAGED', `${file} is sealed, and ${VAULT_FILE} beside it is gone`);
+  return withEither(keys, (key) => Buffer.from(unseal(key, path.basename(file), text)).toString('utf8'));
 }
 
 /** What to write for a private file of this folder: sealed where the folder is protected. */
 export function privateText(file: string, text: string): string {
-  const key = folderKey(path.dirname(file));
-  return key === null ? text : seal(key, path.basename(file), Buffer.from(text, 'utf8'), random(12));
+  const keys = folderKeys(path.dirname(file));
+  return keys === null ? text : seal(keys.current, path.basename(file), Buffer.from(text, 'utf8'), random(12));
+}
+
+/** How a rotation writes and what else it seals anew; tests put a kill in the place of each. */
+export interface Sealing {
+  /** What is sealed by the folder's key elsewhere: a site's secrets in `erasable.db`. */
+  readonly others?: () => void;
+  readonly write?: (file: string, content: string) => void;
 }
 
 /**
- * Protects the folder, or protects it otherwise: wraps the folder key by `provider`, and seals every file of `names` that is
- * not sealed yet. A kill in between leaves files of which some are sealed, all readable; running it again ends it.
+ * Protects the folder, or protects it otherwise: makes a new folder key, and seals every file of `names`, and whatever else
+ * was sealed, by it. The vault is replaced once with the new key, in which the old one is sealed, and once more without the
+ * old one when nothing needs it. So a kill before the first replacement leaves the folder as it was, one after it leaves a
+ * folder that opens as it shall in future; running it again ends it. Copies made before open as they did.
+ * Throws like `folderKeys`; STORE_DAMAGED, before anything is changed, for a sealed file that does not open.
  */
-export function protectFolder(folder: string, names: readonly string[], provider: KeyProvider): void {
-  const key = folderKey(folder) ?? new Secret(random(32));
-  const vault = `${JSON.stringify(makeVault(key, provider, random), null, 2)}\n`;
-  replacePrivate(path.join(folder, VAULT_FILE), vault);
-  opened.set(path.resolve(folder), { vault, key });
-  for (const name of names) {
-    const file = path.join(folder, name);
-    if (!existsSync(file)) continue;
-    const text = readFileSync(file, 'utf8');
-    if (!isSealed(text)) replacePrivate(file, privateText(file, text));
-  }
-  // A kill while one of them was written in the clear leaves its draft.
-  for (const name of readdirSync(folder))
-    if (names.some((original) => isTemporaryOf(name, original))) rmSync(path.join(folder, name), { force: true });
+export function protectFolder(
+  folder: string,
+  names: readonly string[],
+  provider: KeyProvider,
+  { others = () => {}, write = replacePrivate }: Sealing = {},
+): void {
+  const before = folderKeys(folder);
+  // A rotation that was cut short: its old key goes before another one takes its place.
+  if (before !== null && before.previous !== null) sealAll(folder, names, others, write);
+  for (const file of privateFiles(folder, names)) readPrivateText(file);
+  const current = new Secret(random(32));
+  replaceVault(folder, makeVault(current, provider, random, before?.current ?? null), current, before?.current, write);
+  sealAll(folder, names, others, write);
 }
 
-/** Takes the protection away. Throws like `folderKey`; a folder without protection is left as it is. */
-export function unprotectFolder(folder: string, names: readonly string[]): void {
-  if (folderKey(folder) === null) return;
-  for (const name of names) {
-    const file = path.join(folder, name);
-    if (existsSync(file)) replacePrivate(file, readPrivateText(file));
+/** Everything sealed by the current key alone, and the key that it replaces gone from the vault. */
+function sealAll(folder: string, names: readonly string[], others: () => void, write: typeof replacePrivate): void {
+  const keys = folderKeys(folder)!;
+  const files = privateFiles(folder, names);
+  for (const file of files) write(file, privateText(file, readPrivateText(file)));
+  // A kill while one of them was written leaves its draft: in the clear, or sealed by the key that goes.
+  for (const name of readdirSync(folder))
+    if ([...names, VAULT_FILE, ...files.map((file) => path.basename(file))].some((file) => isTemporaryOf(name, file)))
+      rmSync(path.join(folder, name), { force: true });
+  others();
+  if (keys.previous === null) return;
+  const file = path.join(folder, VAULT_FILE);
+  const vault = parseVault(readFileSync(file, 'utf8'), file);
+  replaceVault(folder, withoutPrevious(vault), keys.current, null, write);
+}
+
+function replaceVault(
+  folder: string,
+  content: Vault,
+  current: Secret,
+  previous: Secret | null | undefined,
+  write: typeof replacePrivate,
+): void {
+  const vault = `${JSON.stringify(content, null, 2)}\n`;
+  write(path.join(folder, VAULT_FILE), vault);
+  opened.set(path.resolve(folder), { vault, keys: { current, previous: previous ?? null } });
+}
+
+/** The files of `names` that are there, and all others that are sealed: with the old key gone nothing would open them. */
+function privateFiles(folder: string, names: readonly string[]): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name !== VAULT_FILE && !entry.name.startsWith('.'))
+    .map(({ name }) => ({ name, file: path.join(folder, name) }))
+    .filter(({ name, file }) => names.includes(name) || isSealed(beginningOf(file)))
+    .map(({ file }) => file);
+}
+
+/** Enough of a file to see whether it is sealed: strangers' files in the folder may be large, or no text. */
+function beginningOf(file: string): string {
+  const handle = openSync(file, 'r');
+  try {
+    const bytes = new Uint8Array(64);
+    return Buffer.from(bytes.subarray(0, readSync(handle, bytes))).toString('latin1');
+  } finally {
+    closeSync(handle);
   }
+}
+
+/** Takes the protection away. Throws like `folderKeys`; a folder without protection is left as it is. */
+export function unprotectFolder(folder: string, names: readonly string[]): void {
+  if (folderKeys(folder) === null) return;
+  for (const file of privateFiles(folder, names)) replacePrivate(file, readPrivateText(file));
   rmSync(path.join(folder, VAULT_FILE));
   opened.delete(path.resolve(folder));
 }

@@ -7,7 +7,7 @@ import { Secret } from './secret.js';
  * Private keys at rest. Every private file of a folder is sealed under one *folder key* (AES-256-GCM, the file's name
  * authenticated); the folder key itself lies in `vault.json`, wrapped by a *key provider*: a passphrase or a key file here,
  * a hardware module behind PKCS#11 or a hospital's key service where somebody implements `KeyProvider` for it. Changing the
- * passphrase wraps the folder key anew and touches no sealed file.
+ * passphrase changes the folder key too, so that an old copy of `vault.json` opens nothing that was sealed since.
  */
 export interface KeyProvider {
   /** Name in vault.json; a vault is only given to the provider of its kind. */
@@ -17,16 +17,39 @@ export interface KeyProvider {
   unwrap(record: Readonly<Record<string, unknown>>): Secret | null;
 }
 
-const VAULT_FORMAT = 1;
-const vaultSchema = z.strictObject({
-  format: z.literal(VAULT_FORMAT),
-  kind: z.string().min(1),
-  wrapped: z.record(z.string(), z.unknown()),
-});
+/** A vault of the second format holds a folder key that is being replaced as well; earlier programs know the first alone. */
+const VAULT_FORMAT = 2;
+const common = { kind: z.string().min(1), wrapped: z.record(z.string(), z.unknown()) };
+const vaultSchema = z.union([
+  z.strictObject({ format: z.literal(1), ...common }),
+  z.strictObject({ format: z.literal(VAULT_FORMAT), ...common, previous: z.string().min(1) }),
+]);
 export type Vault = z.output<typeof vaultSchema>;
 
-export function makeVault(folderKey: Secret, provider: KeyProvider, random: (length: number) => Uint8Array): Vault {
-  return { format: VAULT_FORMAT, kind: provider.kind, wrapped: provider.wrap(folderKey, random) };
+/** `previous`: while files are sealed anew, those that are not yet; null where there are none. */
+export interface FolderKeys {
+  readonly current: Secret;
+  readonly previous: Secret | null;
+}
+
+const PREVIOUS = 'previous folder key';
+
+export function makeVault(
+  folderKey: Secret,
+  provider: KeyProvider,
+  random: (length: number) => Uint8Array,
+  previous: Secret | null = null,
+): Vault {
+  const { kind } = provider;
+  const wrapped = provider.wrap(folderKey, random);
+  if (previous === null) return { format: 1, kind, wrapped };
+  const inside = base64(sealBytes(folderKey, PREVIOUS, previous.reveal(), random(IV_BYTES)));
+  return { format: VAULT_FORMAT, kind, wrapped, previous: inside };
+}
+
+/** The same vault with the key that was replaced left out, for when nothing is sealed by it any more. */
+export function withoutPrevious({ kind, wrapped }: Vault): Vault {
+  return { format: 1, kind, wrapped };
 }
 
 /** Throws STORE_DAMAGED for what is no vault, STORE_VERSION for one of a newer format. */
@@ -45,12 +68,13 @@ export function parseVault(text: string, file: string): Vault {
   throw new ConcordatError('STORE_DAMAGED', `${file} is not what was written`);
 }
 
-/** Throws STORE_KEYS_WRONG. */
-export function openVault(vault: Vault, provider: KeyProvider, file: string): Secret {
-  const folderKey = vault.kind === provider.kind ? provider.unwrap(vault.wrapped) : null;
-  if (folderKey === null)
+/** Throws STORE_KEYS_WRONG, STORE_DAMAGED where the replaced key in it was changed. */
+export function openVault(vault: Vault, provider: KeyProvider, file: string): FolderKeys {
+  const current = vault.kind === provider.kind ? provider.unwrap(vault.wrapped) : null;
+  if (current === null)
     throw new ConcordatError('STORE_KEYS_WRONG', `the ${provider.kind} given does not open ${file}`);
-  return folderKey;
+  if (vault.format === 1) return { current, previous: null };
+  return { current, previous: new Secret(unsealBytes(current, PREVIOUS, Buffer.from(vault.previous, 'base64'))) };
 }
 
 // Sealing --------------------------------------------------------------------------------------------------------------
@@ -66,6 +90,17 @@ export function isSealed(text: string): boolean {
 /** One line of text: the marker, then base64 of iv, tag and ciphertext. `iv` must be fresh random bytes. */
 export function seal(key: Secret, name: string, plain: Uint8Array, iv: Uint8Array): string {
   return `${SEALED}${Buffer.from(sealBytes(key, name, plain, iv)).toString('base64')}\n`;
+}
+
+/** What `open` gives under the current key or, where that does not fit, under the one that it replaces. */
+export function withEither<T>({ current, previous }: FolderKeys, open: (key: Secret) => T): T {
+  if (previous === null) return open(current);
+  try {
+    return open(current);
+  } catch (error) {
+    if (!(error instanceof ConcordatError)) throw error;
+    return open(previous);
+  }
 }
 
 /** Throws STORE_DAMAGED where the text was changed, is of another name or of another folder's key. */

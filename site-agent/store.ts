@@ -2,8 +2,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { ConcordatError } from '../shared/errors.js';
-import { folderKey } from '../shared/key-folder.js';
-import { sealBytes, unsealBytes } from '../shared/key-vault.js';
+import { folderKeys } from '../shared/key-folder.js';
+import { type FolderKeys, sealBytes, unsealBytes, withEither } from '../shared/key-vault.js';
 import { blobMissing, secretMissing } from '../shared/memory-stores.js';
 import { Secret } from '../shared/secret.js';
 import { guardedStore, logTable, openSqlite, type SqliteBytes, sqliteLog } from '../shared/sqlite.js';
@@ -21,7 +21,7 @@ const FORMAT = 1;
  */
 export function openSiteStore(folder: string): SiteStore {
   guardedStore(folder, () => mkdirSync(folder, { recursive: true, mode: 0o700 }));
-  const sealing = secretSealing(folderKey(path.join(folder, 'keys')));
+  const sealing = secretSealing(folderKeys(path.join(folder, 'keys')));
   const db = openSqlite(path.join(folder, 'site.db'), {
     format: FORMAT,
     erasing: true,
@@ -123,17 +123,21 @@ export function openSiteStore(folder: string): SiteStore {
 /** What a sealed secret begins with; an unsealed one has 32 random bytes. */
 const SEALED_SECRET = Buffer.from('cncseal1', 'latin1');
 
-function secretSealing(key: Secret | null) {
+function secretSealing(keys: FolderKeys | null) {
   return {
     seal: (name: string, secret: Secret): Buffer =>
-      key === null
+      keys === null
         ? Buffer.from(secret.reveal())
-        : Buffer.concat([SEALED_SECRET, sealBytes(key, name, secret.reveal(), new Uint8Array(randomBytes(12)))]),
+        : Buffer.concat([
+            SEALED_SECRET,
+            sealBytes(keys.current, name, secret.reveal(), new Uint8Array(randomBytes(12))),
+          ]),
     open(name: string, value: Uint8Array): Secret {
       if (Buffer.compare(value.subarray(0, SEALED_SECRET.length), SEALED_SECRET) !== 0) return new Secret(value);
-      if (key === null)
+      if (keys === null)
         throw new ConcordatError('STORE_DAMAGED', 'a secret is sealed, and the vault of the site’s keys is gone');
-      return new Secret(unsealBytes(key, name, value.subarray(SEALED_SECRET.length)));
+      const sealed = value.subarray(SEALED_SECRET.length);
+      return withEither(keys, (key) => new Secret(unsealBytes(key, name, sealed)));
     },
   };
 }
@@ -146,8 +150,8 @@ export function rewriteSecrets(folder: string, as: 'protected' | 'plain'): void 
   const file = path.join(folder, 'erasable.db');
   if (!existsSync(file)) return;
   openSiteStore(folder).close();
-  const key = folderKey(path.join(folder, 'keys'));
-  const [reading, writing] = [secretSealing(key), secretSealing(as === 'plain' ? null : key)];
+  const keys = folderKeys(path.join(folder, 'keys'));
+  const [reading, writing] = [secretSealing(keys), secretSealing(as === 'plain' ? null : keys)];
   guardedStore(folder, () => {
     const db = openSqlite(file, { format: FORMAT, erasing: true, tables: '' });
     const rows = db.prepare('SELECT study, name, value FROM secrets').all() as {

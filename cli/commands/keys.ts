@@ -5,6 +5,7 @@ import { Writable } from 'node:stream';
 import type { Command } from 'commander';
 import { ConcordatError } from '../../shared/errors.js';
 import {
+  isHalfRotated,
   isProtected,
   protectFolder,
   protectionOf,
@@ -48,12 +49,20 @@ export function registerKeys(program: Command): void {
       const protection = protectionOf(folder);
       const text =
         protection === null ? 'not protected: readable by whoever can read the files' : `protected by a ${protection}`;
-      out(command).result(`Keys of the ${kind} in ${folder}: ${text}`, { kind, folder, files, protection });
+      const halfRotated = isHalfRotated(folder);
+      const unfinished = halfRotated ? '\nA change of the key was cut short: run `concordat keys protect` again.' : '';
+      out(command).result(`Keys of the ${kind} in ${folder}: ${text}${unfinished}`, {
+        kind,
+        folder,
+        files,
+        protection,
+        halfRotated,
+      });
     });
 
   keys
     .command('protect')
-    .description('seal the private keys of a folder; on a protected one, change what opens them')
+    .description('seal the private keys of a folder; on a protected one, change the key and what opens it')
     .requiredOption('--dir <folder>', 'folder of a site, a coordinator or a consortium')
     .option('--passphrase-file <file>', 'file whose first line is the passphrase (asked for where neither is given)')
     .option('--key-file <file>', 'file of at least 32 random bytes, kept apart from the folder')
@@ -61,7 +70,10 @@ export function registerKeys(program: Command): void {
       'after',
       `
 Afterwards a service finds what opens the keys in CONCORDAT_PASSPHRASE_FILE or CONCORDAT_KEY_FILE, or in the systemd
-credentials concordat-passphrase or concordat-key. Nobody can open them without it: keep a copy where the hospital keeps such.`,
+credentials concordat-passphrase or concordat-key. Nobody can open them without it: keep a copy where the hospital keeps such.
+On a protected folder the old passphrase or key file is asked for, and everything is sealed by a new key: a copy of
+vault.json and the old passphrase open nothing that is sealed from then on. Cut short, it opens with the old or with the
+new one; run it again.`,
     )
     .action(async (options: ProtectOptions, command: Command) => {
       const { kind, folder, files } = place(options.dir);
@@ -69,8 +81,8 @@ credentials concordat-passphrase or concordat-key. Nobody can open them without 
       const provider = await newProvider(options);
       const lock = lockFolder(options.dir);
       try {
-        protectFolder(folder, files, provider);
-        if (kind === 'site') await rewriteSiteSecrets(options.dir, 'protected');
+        const others = kind === 'site' ? await siteSecretsRewriter(options.dir, 'protected') : () => {};
+        protectFolder(folder, files, provider, { others });
       } finally {
         lock.release();
       }
@@ -89,7 +101,7 @@ credentials concordat-passphrase or concordat-key. Nobody can open them without 
       await unlockIfAsked(folder);
       const lock = lockFolder(options.dir);
       try {
-        if (kind === 'site') await rewriteSiteSecrets(options.dir, 'plain');
+        if (kind === 'site') (await siteSecretsRewriter(options.dir, 'plain'))();
         unprotectFolder(folder, files);
       } finally {
         lock.release();
@@ -107,9 +119,9 @@ function place(dir: string): { readonly kind: string; readonly folder: string; r
   return { kind: found.kind, folder: path.join(dir, found.keys), files: found.files };
 }
 
-async function rewriteSiteSecrets(dir: string, as: 'protected' | 'plain'): Promise<void> {
+async function siteSecretsRewriter(dir: string, as: 'protected' | 'plain'): Promise<() => void> {
   const { rewriteSecrets } = await import('../../site-agent/store.js');
-  rewriteSecrets(dir, as);
+  return () => rewriteSecrets(dir, as);
 }
 
 async function newProvider({ keyFile, passphraseFile }: ProtectOptions): Promise<KeyProvider> {

@@ -55,8 +55,8 @@ export async function readApproverKey(file: string, provider: () => Promise<KeyP
   const { name, publicKey, seed: stored, vault } = content.data;
   let bytes = fromHex(stored, 32);
   if (isSealed(stored)) {
-    const key = openVault(parseVault(JSON.stringify(vault ?? null), file), await provider(), file);
-    bytes = unseal(key, SEALED_NAME, stored);
+    const { current } = openVault(parseVault(JSON.stringify(vault ?? null), file), await provider(), file);
+    bytes = unseal(current, SEALED_NAME, stored);
   }
   if (bytes === null || bytes.length !== 32) throw damaged(file);
   const seed = new Secret(bytes);
