@@ -133,6 +133,10 @@ export function openBlobStore(folder: string): PartialBlobStore {
         install(file, hash);
       }),
     dropPartial: (owner, hash) => rmSync(partialOf(owner, hash), { force: true }),
+    blobHashes: () =>
+      readdirSync(folder).flatMap((name) =>
+        /^[0-9a-f]{2}$/.test(name) ? readdirSync(path.join(folder, name)).filter(isSha256) : [],
+      ),
     sweepPartials(keep) {
       for (const name of readdirSync(partialFolder)) {
         const at = name.lastIndexOf('@');

@@ -12,11 +12,12 @@ import { disclosiveModels } from '../shared/study-check.js';
 import type { Approval, Ratification } from '../shared/study-messages.js';
 import { approvalIsSigned, ratificationIsSigned, readStudyDocument } from '../shared/study-signatures.js';
 import type { FromSite, ToSite } from '../shared/wire/types.js';
+import { blobsNamed } from './blob-names.js';
 import { LedgerHeads } from './ledger-heads.js';
 import { decodeLedgerEvent, decodeLoggedEvent } from './logged-events.js';
 import { registerStudy } from './shell/registration.js';
 import { type BundleFiles, type HostProgress, type LoggedEvent, StudyHost } from './shell/study-host.js';
-import type { StudyState } from './study.js';
+import { isClosed, type StudyState } from './study.js';
 import type { StudyRun } from './study-run.js';
 import { termsOf } from './terms.js';
 
@@ -42,7 +43,9 @@ export interface ServicePorts {
 export type ServiceProgress =
   | { readonly kind: 'site'; readonly site: string; readonly connected: boolean }
   | { readonly kind: 'refused'; readonly what: string; readonly code: string; readonly message: string }
-  | { readonly kind: 'published'; readonly studyHash: string; readonly folder: string };
+  | { readonly kind: 'published'; readonly studyHash: string; readonly folder: string }
+  /** Blobs that nothing needs were deleted: uploads that ended before anything was recorded of them, mostly. */
+  | { readonly kind: 'collected'; readonly blobs: number };
 
 /** All studies of one coordinator. It routes messages to hosts and takes requests from the inbox folder; it decides nothing. */
 export class CoordinatorService {
@@ -51,6 +54,11 @@ export class CoordinatorService {
   private poll: NodeJS.Timeout | undefined;
   private rosterVersionSent = 0;
   private readonly ledgers: LedgerHeads;
+  /** Hashes of the blobs that events of the log name. */
+  private readonly named = new Set<string>();
+  /** Whether `named` is all of it: a study whose events cannot be read may name any blob. */
+  private namesAll = true;
+  private closedStudies = 0;
   /** Roster chains and registry files, for every site. */
   private readonly published = new Set<string>();
 
@@ -74,17 +82,21 @@ export class CoordinatorService {
     for (const studyHash of studies) {
       // A study that cannot be taken up is reported and left; the others go on.
       try {
-        const [first, ...rest] = this.loggedEvents(studyHash);
+        const events = this.loggedEvents(studyHash);
+        for (const event of events) this.noteNames(event);
+        const [first, ...rest] = events;
         if (first?.type !== 'proposed') continue;
         await this.addHost(studyHash, first).resume(rest);
       } catch (error) {
         this.hosts.delete(studyHash);
+        this.namesAll = false;
         this.report(`to take up study ${studyHash.slice(0, 12)}`, error);
       }
     }
     // Only an upload that is still awaited goes on from where it ended.
     this.ports.blobs.sweepPartials((site) => this.hostsOf(site).some((host) => host.owes(site)));
     await this.readInbox(true);
+    this.guarded('to collect blobs that nothing needs', () => this.collectBlobs());
     this.poll = setInterval(() => {
       this.tick().catch((error: unknown) => this.report('the inbox or the roster', error));
     }, 200);
@@ -100,6 +112,31 @@ export class CoordinatorService {
       const age = this.ports.nowMs() - (statSync(path.join(inbox, name), { throwIfNoEntry: false })?.mtimeMs ?? 0);
       if (age > 3_600_000) rmSync(path.join(inbox, name), { force: true });
     }
+  }
+
+  /**
+   * Deletes the blobs that no event names, no site is served, and no upload has just brought for an open attempt: without
+   * this an upload that ended before its masked input was recorded would stay for ever.
+   */
+  private collectBlobs(): void {
+    const hosts = [...this.hosts.values()];
+    this.closedStudies = hosts.filter((host) => isClosed(host.current)).length;
+    if (!this.namesAll) return;
+    const { blobs } = this.ports;
+    const orphans = blobs
+      .blobHashes()
+      .filter((hash) => !this.named.has(hash) && !this.published.has(hash) && !hosts.some((host) => host.keeps(hash)));
+    for (const hash of orphans) blobs.deleteBlob(hash);
+    if (orphans.length > 0) this.ports.progress({ kind: 'collected', blobs: orphans.length });
+  }
+
+  private noteNames(event: LoggedEvent): void {
+    for (const hash of blobsNamed(event)) this.named.add(hash);
+  }
+
+  private append(studyHash: string, events: readonly LoggedEvent[]): void {
+    this.ports.events.append(events.map((event) => record(studyHash, event)));
+    for (const event of events) this.noteNames(event);
   }
 
   /** Throws STORE_DAMAGED. */
@@ -265,6 +302,8 @@ export class CoordinatorService {
     for (const host of this.hosts.values())
       this.guarded('the end of a study', () => host.checkExpiry(this.ports.nowMs()));
     await this.readInbox();
+    if ([...this.hosts.values()].filter((host) => isClosed(host.current)).length !== this.closedStudies)
+      this.collectBlobs();
   }
 
   /** At a start, a proposal that is in the log already was answered by nobody: the process ended in between. */
@@ -314,7 +353,7 @@ export class CoordinatorService {
       rosterVersion: newest.roster.version,
       atMs: this.ports.nowMs(),
     };
-    this.ports.events.append([record(studyHash, proposed)]);
+    this.append(studyHash, [proposed]);
     const host = this.addHost(studyHash, proposed);
     await host.resume([]);
     for (const site of studySites(study)) if (this.ports.isConnected(site)) host.onConnected(site);
@@ -325,7 +364,7 @@ export class CoordinatorService {
     const study = readStudyDocument(ports.blobs.getBlob(proposed.documentBlob), studyHash);
     const roster = ports.rosterOfVersion(proposed.rosterVersion);
     const host = new StudyHost(study, studyHash, proposed.rosterVersion, proposed.documentBlob, {
-      append: (events) => void ports.events.append(events.map((event) => record(studyHash, event))),
+      append: (events) => this.append(studyHash, events),
       putBlob: (bytes) => ports.blobs.putBlob(bytes),
       getBlob: (hash) => ports.blobs.getBlob(hash),
       deleteBlob: (hash) => ports.blobs.deleteBlob(hash),

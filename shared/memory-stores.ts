@@ -62,6 +62,7 @@ export function memoryBlobStore(): PartialBlobStore {
       blobs.set(hash, new Uint8Array(bytes));
     },
     dropPartial: (owner, hash) => void partials.delete(key(owner, hash)),
+    blobHashes: () => [...blobs.keys()],
     sweepPartials(keep) {
       for (const name of partials.keys()) if (!keep(name.slice(0, name.lastIndexOf('/')))) partials.delete(name);
     },

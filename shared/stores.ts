@@ -52,6 +52,8 @@ export interface PartialBlobStore extends BlobStore {
   /** Makes the whole durable under its hash. Throws WIRE_HASH_MISMATCH, and then forgets the pieces. */
   finishPartial(owner: string, hash: string): void;
   dropPartial(owner: string, hash: string): void;
+  /** Hashes of all whole blobs, in no order. */
+  blobHashes(): readonly string[];
   /** Drops the pieces of every other owner, and drafts of a killed process. For the one process that writes here. */
   sweepPartials(keep: (owner: string) => boolean): void;
 }

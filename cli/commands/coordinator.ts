@@ -159,6 +159,8 @@ function progressLine(write: (line: string) => void): ServicePorts['progress'] {
         return write(`refused ${message.what}: ${message.code}: ${message.message}`);
       case 'published':
         return write(`published in ${message.folder}`);
+      case 'collected':
+        return write(`deleted ${message.blobs} blobs that nothing needs any more`);
     }
   };
 }

@@ -47,6 +47,8 @@ export function coordinatorRecord(message: CoordinatorEvent): LogRecord {
       };
     case 'published':
       return { level: 'info', event: 'bundle.published', fields: { study: message.studyHash, folder: message.folder } };
+    case 'collected':
+      return { level: 'info', event: 'blobs.collected', fields: { blobs: message.blobs } };
   }
 }
 

@@ -130,6 +130,7 @@ export function coordinatorMetrics(
         case 'refused':
           return refusals.inc({ code: event.code });
         case 'published':
+        case 'collected':
           return;
       }
     },

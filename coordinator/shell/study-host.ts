@@ -275,6 +275,14 @@ export class StudyHost {
     return given === hash || (given === null && this.announced.get(site)?.hashes.includes(hash) === true);
   }
 
+  /** Whether a blob that no event names is still needed: it is served, or a site has just sent it for the open attempt. */
+  keeps(hash: string): boolean {
+    if (this.serves(hash)) return true;
+    return [...this.announced].some(
+      ([site, { context, hashes }]) => hashes.includes(hash) && this.driver?.awaited(site)?.context === context,
+    );
+  }
+
   get bundleDigest(): string | null {
     return this.state.bundleDigest;
   }

@@ -153,6 +153,16 @@ describe.each(PARTIAL_STORES)('arriving blobs: $name', ({ open, durable }) => {
     expect(store.partialSize('alder', hash)).toBe(0);
   });
 
+  it('are listed when they are whole, and only then', () => {
+    const store = open(folder());
+    const others = ['one', 'two'].map((text) => store.putBlob(utf8(text)));
+    store.appendPartial('alder', hash, 0, whole);
+    expect([...store.blobHashes()].sort()).toEqual([...others].sort());
+    store.finishPartial('alder', hash);
+    store.deleteBlob(others[0]!);
+    expect([...store.blobHashes()].sort()).toEqual([others[1]!, hash].sort());
+  });
+
   it('are dropped with the drafts of a killed process, but for senders that are still awaited', () => {
     const at = folder();
     const store = open(at);

@@ -1,3 +1,4 @@
+import { blobsNamed } from '../../coordinator/blob-names.js';
 import type { RoundConfig, RoundRecord } from '../../coordinator/round-types.js';
 import { RoundDriver } from '../../coordinator/shell/round-driver.js';
 import { ConcordatError } from '../../shared/errors.js';
@@ -251,6 +252,9 @@ export class CoordinatorProcess {
 
   /** From the log: in a new process, or after the driver stopped. */
   boot(): void {
+    // As coordinator/service.ts at a start: what no record names is deleted, and the rounds must not miss it.
+    const named = new Set(this.records.flatMap((record) => blobsNamed({ type: 'round', record })));
+    for (const hash of [...this.blobs.keys()]) if (!named.has(hash)) this.blobs.delete(hash);
     const finished = this.records.filter((record) => record.type === 'total');
     // As in a real start: the totals so far are read again, and the run goes on from them.
     for (const [index, { sites, totalHash }] of finished.entries()) this.done(index + 1, sites, this.blob(totalHash));
