@@ -18,7 +18,7 @@ export function approvalPicture(
   /** The roster version that the decision pins; null shows no fingerprints. */
   roster: Roster | null,
   site: string,
-  grounds: Pick<DecisionGrounds, 'cohort' | 'reasons'>,
+  grounds: Pick<DecisionGrounds, 'cohort' | 'reasons' | 'withdrawnSince'>,
 ): { text: string; data: Record<string, unknown> } {
   const preview = previewLeaves(planStudy(study));
   const leaves = describeLeaves(preview);
@@ -48,6 +48,7 @@ export function approvalPicture(
     heading('What it reads here'),
     ...facts([
       ['patients', patientsOf(study, cohort)],
+      ...withdrawnSince(grounds.withdrawnSince),
       ['features', `${study.cohort.features.length}: ${listed(study.cohort.features)}`],
       ['clinical', clinicalOf(study)],
     ]),
@@ -93,6 +94,7 @@ export function approvalPicture(
       studySites(study).map((name) => [name, findMember(roster, name)?.signingPublicKey ?? null]),
     ),
     patients: cohort.n,
+    withdrawnSince: grounds.withdrawnSince,
     sitsOut,
     exclusions: cohort.exclusions,
     features: study.cohort.features,
@@ -159,6 +161,14 @@ function patientsOf(study: Study, cohort: DecisionGrounds['cohort']['cohort']): 
   const left = exclusions === '' ? '' : `; left out: ${exclusions}`;
   if (cohort.n > 0) return `${cohort.n} usable${left}`;
   return `fewer usable cases than the study's minimum of ${study.privacy.minimumCohort}: this site will sit out and be named; none of its patients enters any sum${left}`;
+}
+
+/** Nobody is left out of a frozen cohort, and whoever approves again is told so. */
+function withdrawnSince(count: number): (readonly [string, string])[] {
+  if (count === 0) return [];
+  const who = count === 1 ? '1 of these patients has' : `${count} of these patients have`;
+  const text = `${who} withdrawn since the cohort was frozen and STAY IN what this study sends; site withdraw ends the study instead`;
+  return [['withdrawn', text]];
 }
 
 /** Long lists end with how many more there are; --json has them all. */

@@ -108,7 +108,7 @@ function picture(study: Study, federation: Federation, site: string): string {
   const cohort = loadCohort(study, path.join(federation.siteFolder(site), 'cohort.yaml'), site);
   const roster = currentRoster(federation.coordinatorFolder)!;
   const known = { studyHash: studyHash(study), rosterVersion: roster.version, rosterHash: rosterHash(roster) };
-  return approvalPicture(study, known, roster, site, { cohort, reasons: [] }).text;
+  return approvalPicture(study, known, roster, site, { cohort, withdrawnSince: 0, reasons: [] }).text;
 }
 
 async function runStudy(federation: Federation, study: Study, say: (text: string) => void): Promise<string> {

@@ -26,6 +26,8 @@ export interface DecisionGrounds {
   readonly study: Study;
   readonly cohort: CohortLoad;
   readonly frozen: FrozenCohort;
+  /** Of a cohort that was frozen before: how many of its patients have withdrawn since, and are in it all the same. */
+  readonly withdrawnSince: number;
   /** Reasons of this site's policy against the study; none = allowed. */
   readonly reasons: readonly string[];
   /** The same as others may hear them: by how few cases two cohorts differ is nobody's business outside. */
@@ -39,7 +41,10 @@ export function boxKeyOwner(studyHash: string): string {
   return `${studyHash}/box`;
 }
 
-/** Loads the cohort and weighs the study against policy and earlier releases. Nothing is written. */
+/**
+ * Loads the cohort and weighs the study against policy and earlier releases. Nothing is written. Of a study that this site
+ * has approved it is the cohort frozen then, because that is what goes on being used. Throws like `frozenCohort`.
+ */
 export function decisionGrounds(
   store: SiteStore,
   known: KnownStudy,
@@ -54,7 +59,11 @@ export function decisionGrounds(
 ): DecisionGrounds {
   const study = readStudyDocument(known.document, known.studyHash);
   const isRemoved = removedCases(store, place);
-  const cohort = loadCohort(study, path.join(place.folder, 'cohort.yaml'), place.site, isRemoved);
+  const approved = known.approval?.decision === 'approved';
+  const cohort = approved
+    ? frozenCohort(store, known, place)
+    : loadCohort(study, path.join(place.folder, 'cohort.yaml'), place.site, isRemoved);
+  const withdrawnSince = approved ? cohort.cohort.ids.filter(isRemoved).length : 0;
   requireNotDominated(cohort.cohort, place.policy.dominance);
   const frozen = freezeCohort(cohort.cohort, caseSecret(store, place.folder));
   const policy = evaluateStudy(place.policy, study, leaves, place.site);
@@ -83,7 +92,7 @@ export function decisionGrounds(
     reasons.push(overlap.message);
     reasonsToTell.push(`${overlap.code}: the disclosure guard of this site refuses the cohort`);
   }
-  return { study, cohort, frozen, reasons, reasonsToTell, sitsOut: cohort.cohort.n === 0 };
+  return { study, cohort, frozen, withdrawnSince, reasons, reasonsToTell, sitsOut: cohort.cohort.n === 0 };
 }
 
 /** Why nothing may be sent for the study any more, or null while its last day is not over. */

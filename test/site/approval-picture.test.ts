@@ -22,7 +22,7 @@ function pictureOf(study: Study, site: string, cases = 40) {
   writeFileSync(path.join(folder, 'cases.csv'), simulatedTable(site, cases));
   const cohort = loadCohort(study, path.join(folder, 'cohort.yaml'), site);
   const known = { studyHash: studyHash(study), rosterVersion: 1, rosterHash: rosterHash(roster) };
-  return approvalPicture(study, known, roster, site, { cohort, reasons: [] });
+  return approvalPicture(study, known, roster, site, { cohort, withdrawnSince: 0, reasons: [] });
 }
 
 /** Lines as one text, so that a sentence may be looked for across its wrapping. */

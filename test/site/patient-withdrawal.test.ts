@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { approvalPicture } from '../../cli/approval-picture.js';
 import { memorySiteStore } from '../../shared/memory-stores.js';
 import { Secret } from '../../shared/secret.js';
 import type { SiteStore } from '../../shared/stores.js';
@@ -10,6 +11,7 @@ import { studyDocument } from '../../shared/study-signatures.js';
 import { DEFAULT_POLICY } from '../../site-agent/policy.js';
 import { decide, decisionGrounds, frozenCohort } from '../../site-agent/shell/decide.js';
 import { removeCases } from '../../site-agent/shell/removals.js';
+import { markRestored } from '../../site-agent/shell/restored.js';
 import { encodeSiteRecord, knownStudies } from '../../site-agent/site-records.js';
 import { simulatedTable, smallStudy } from '../e2e/support.js';
 
@@ -79,6 +81,30 @@ describe('a patient withdraws', () => {
     expect(frozenCohort(store, known(hash), place()).cohort.ids).toContain('alder-7');
     store.append([encodeSiteRecord(hash, { type: 'closed', phase: 'published', reason: '' })]);
     expect(remove('alder-7').effects[0]).toMatchObject({ state: 'published', cases: 1 });
+  });
+
+  it('stays in what a new approval after a restore is asked for, and the picture says so', () => {
+    const hash = propose(smallStudy('restored'));
+    approve(hash);
+    const { digest } = known(hash).cohort!;
+    remove('alder-7', 'alder-9');
+    markRestored(store, 3);
+    const again = decisionGrounds(store, known(hash), { ...place(), restoreAccepted: true }, {});
+    expect(again.cohort.cohort.n).toBe(40);
+    expect(again.cohort.cohort.ids).toEqual(expect.arrayContaining(['alder-7', 'alder-9']));
+    expect(again.frozen.digest).toBe(digest);
+    expect(again).toMatchObject({ withdrawnSince: 2, reasons: [] });
+    const { text, data } = approvalPicture(again.study, known(hash), null, 'alder', again);
+    expect(text.replace(/\s+/g, ' ')).toContain(
+      'patients 40 usable withdrawn 2 of these patients have withdrawn since',
+    );
+    expect(data).toMatchObject({ patients: 40, withdrawnSince: 2 });
+    // A study that was not approved before leaves them out, as everywhere.
+    const next = decisionGrounds(store, known(propose(smallStudy('next'))), place(), {});
+    expect(next).toMatchObject({ withdrawnSince: 0, cohort: { cohort: { n: 38 } } });
+    // A table that is no longer the approved one is not what would be used.
+    writeFileSync(path.join(folder, 'cases.csv'), simulatedTable('alder', 39));
+    expect(() => grounds(hash)).toThrow(expect.objectContaining({ code: 'COHORT_CHANGED' }));
   });
 
   it('makes the next study a few cases apart from a released one, which is refused with that reason', () => {
