@@ -6,6 +6,7 @@ import { registerCoordinator } from './commands/coordinator.js';
 import { registerDemo } from './commands/demo.js';
 import { registerKeys, unlockFolderOf } from './commands/keys.js';
 import { registerModel } from './commands/model.js';
+import { registerScores } from './commands/scores.js';
 import { registerSimulate } from './commands/simulate.js';
 import { registerSite } from './commands/site.js';
 import { registerStudy } from './commands/study.js';
@@ -60,6 +61,7 @@ registerCoordinator(program);
 registerConsortium(program);
 registerModel(program);
 registerKeys(program);
+registerScores(program);
 
 program.hook('preAction', async (_program, command) => {
   const { dir } = command.opts<{ dir?: string }>();

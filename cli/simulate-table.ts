@@ -16,7 +16,7 @@ import { type Study, studySites } from '../shared/study.js';
 import { disclosiveModels } from '../shared/study-check.js';
 import { cohortsFromTable, guessIdColumn } from '../site-agent/cohort.site.js';
 import { type CohortMapping, PLAIN_MAPPING } from '../site-agent/cohort-config.js';
-import { readCohortConfig, readTable } from '../site-agent/cohort-files.js';
+import { readCohortConfig, readTable, scored } from '../site-agent/cohort-files.js';
 import { DEFAULT_POLICY } from '../site-agent/policy.js';
 import { guardRulesOf, guardScheme } from '../site-agent/shell/decide.js';
 import { harmonizationInput } from '../site-agent/site-run.site.js';
@@ -51,7 +51,8 @@ export function simulateTable(
   },
 ): SimulationOutcome {
   const config = options.cohortYaml === undefined ? null : readCohortConfig(options.cohortYaml);
-  const table = readTable(options.table, config?.separator);
+  const plain = readTable(options.table, config?.separator);
+  const table = config?.clinical === undefined ? plain : scored(config, config.clinical, plain);
   const id = options.idColumn ?? config?.id ?? guessIdColumn(study, table, options.siteColumn);
   const mapping: CohortMapping = { ...(config ?? PLAIN_MAPPING), id };
   const loads = cohortsFromTable(study, mapping, table, options.siteColumn, { oneHolder: options.oneHolder });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ConcordatError } from '../shared/errors.js';
 import { readYaml } from '../shared/strict-yaml.js';
+import { clinicalSchema } from './clinical/config.js';
 
 /** A YAML scalar taken as text: `1`, `NA` and an empty entry are what a table's cell would hold. */
 const cellText = z
@@ -25,6 +26,7 @@ export const cohortConfigSchema = z.strictObject({
     .record(columnName, z.record(z.string(), cellText))
     .default({})
     .describe('Study name of a column: local value: value as the study has it, or a text of `missing`.'),
+  clinical: clinicalSchema.optional().describe('Clinical scores to compute from columns of the table.'),
 });
 
 export type CohortConfig = z.output<typeof cohortConfigSchema>;

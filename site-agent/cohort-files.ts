@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { ConcordatError } from '../shared/errors.js';
 import type { Study } from '../shared/study.js';
+import { clinicalColumns, withScores } from './clinical/columns.site.js';
+import type { ClinicalConfig } from './clinical/config.js';
 import { type CohortLoad, cohortOf } from './cohort.site.js';
-import { type CohortConfig, parseCohortConfig } from './cohort-config.js';
+import { type CohortConfig, type CohortMapping, parseCohortConfig } from './cohort-config.js';
 import { parseTable, type Table } from './cohort-table.site.js';
 
 /** The one place of cohort loading that touches files. Everything behind it is pure. */
@@ -25,9 +27,24 @@ export function loadCohort(
   site: string,
   isRemoved: (id: string) => boolean = () => false,
 ): CohortLoad {
+  const { config, table } = readCohortTable(cohortYaml);
+  return cohortOf(study, config, table, site, config.site ?? null, isRemoved);
+}
+
+/**
+ * The table that cohort.yaml names, with the clinical scores that it asks for as further columns.
+ *
+ * @throws ConcordatError COHORT_UNREADABLE, COHORT_INVALID
+ */
+export function readCohortTable(cohortYaml: string): { config: CohortConfig; table: Table } {
   const config = readCohortConfig(cohortYaml);
   const table = readTable(resolve(dirname(cohortYaml), config.table), config.separator);
-  return cohortOf(study, config, table, site, config.site ?? null, isRemoved);
+  return { config, table: config.clinical === undefined ? table : scored(config, config.clinical, table) };
+}
+
+/** The table as it is read with a cohort.yaml at hand. */
+export function scored(mapping: CohortMapping, clinical: ClinicalConfig, table: Table): Table {
+  return withScores(table, clinicalColumns(clinical, mapping, table));
 }
 
 /** Names of the table's columns as the study would call them: what feature patterns are matched against. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type LedgerEntry, verifyLedger } from '../../shared/egress-ledger.js';
-import { readCohortConfig, readTable } from '../../site-agent/cohort-files.js';
+import { readCohortTable } from '../../site-agent/cohort-files.js';
 import { type Enrolled, readEnrolled, readSiteKeys } from '../../site-agent/keys.js';
 import { openRegistry } from '../../site-agent/rpc.js';
 import { openSiteStore } from '../../site-agent/store.js';
@@ -72,8 +72,7 @@ function cohortCheck(folder: string): Check {
   const file = path.join(folder, 'cohort.yaml');
   if (!existsSync(file))
     return problem('cohort', 'there is no cohort.yaml', 'Write one; docs/study.md has its fields.');
-  const config = readCohortConfig(file);
-  const table = readTable(path.resolve(folder, config.table), config.separator);
+  const { config, table } = readCohortTable(file);
   // What a study makes of the table is shown by `site approve`; how many rows it has is nobody's business here.
   return ok('cohort', `${config.table} is read, ${table.header.length} columns`);
 }
