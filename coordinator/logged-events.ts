@@ -83,7 +83,7 @@ const ROUND_RECORDS: ShapesOf<RoundRecord> = {
   }),
   attemptAborted: z.looseObject({
     ...inAttempt,
-    reason: z.enum(['missing', 'refused', 'lostSecrets']),
+    reason: z.enum(['missing', 'refused', 'lostSecrets', 'damaged']),
     sites: sitesShape,
   }),
   total: z.looseObject({ ...inAttempt, totalHash: hashShape, sites: sitesShape }),

@@ -73,6 +73,8 @@ export interface RoundState {
   readonly progress: ReadonlyMap<string, SiteProgress>;
   /** Site -> when its connection broke; until it is back. */
   readonly lost: ReadonlyMap<string, number>;
+  /** Attempts of the open round given up by this process because a masked input was damaged on disk. */
+  readonly damaged: number;
   /** `unmask` was asked of the shell for the open attempt. */
   readonly unmasking: boolean;
 }
@@ -94,6 +96,7 @@ export const INITIAL_ROUND_STATE: RoundState = {
   sinceMs: null,
   progress: new Map(),
   lost: new Map(),
+  damaged: 0,
   unmasking: false,
 };
 

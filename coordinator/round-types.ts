@@ -47,6 +47,8 @@ export type RoundEvent = { readonly nowMs: number } & (
   | { readonly type: 'tick' }
   /** Answer to `unmask`: the total is durable under this hash. */
   | { readonly type: 'unmasked'; readonly context: string; readonly totalHash: string }
+  /** Answer to `accumulate`: the acknowledged masked input of this site is no longer what was written. */
+  | { readonly type: 'inputDamaged'; readonly context: string; readonly site: string }
   /** The study ends (withdrawn, failed): close what is open and start nothing more. */
   | { readonly type: 'abandon' }
   /** First event after `recover`. */
@@ -55,7 +57,7 @@ export type RoundEvent = { readonly nowMs: number } & (
 
 export type ProgressKind = 'upload' | 'work';
 
-export type AbortReason = 'missing' | 'refused' | 'lostSecrets';
+export type AbortReason = 'missing' | 'refused' | 'lostSecrets' | 'damaged';
 
 /** Durable facts; the state is their fold (coordinator/round-state.ts). */
 export type RoundRecord =
@@ -125,7 +127,7 @@ export type RoundEffect =
   | { readonly type: 'send'; readonly site: string; readonly message: CoordinatorMessage }
   /** Start a new accumulator of zeros for this attempt; any other is dropped. */
   | { readonly type: 'resetAccumulator'; readonly context: string }
-  /** Add the blob to the accumulator of this attempt. */
+  /** Add the blob to the accumulator of this attempt; where it cannot be read whole, answer `inputDamaged` and unmask nothing. */
   | { readonly type: 'accumulate'; readonly context: string; readonly site: string; readonly blobHash: string }
   /** shared/secagg/unmask.coordinator.ts removeMasks over the accumulator; store the words; answer `unmasked`. */
   | { readonly type: 'unmask'; readonly job: UnmaskJob }
@@ -146,6 +148,8 @@ export type RoundEffect =
       readonly message: string;
       readonly sites: readonly string[];
     }
+  /** Stop the rounds of this study in this process, with this error; nothing is logged, a restart goes on. */
+  | { readonly type: 'stop'; readonly code: ErrorCode; readonly message: string }
   /** For progress and the operator; decides nothing. */
   | { readonly type: 'report'; readonly report: RoundReport };
 
@@ -154,5 +158,7 @@ export type RoundReport =
   | { readonly kind: 'missing'; readonly exchange: Exchange; readonly sites: readonly string[] }
   | { readonly kind: 'aborted'; readonly reason: AbortReason; readonly sites: readonly string[] }
   | { readonly kind: 'refused'; readonly site: string; readonly code: ErrorCode; readonly about: readonly string[] }
+  /** A masked input changed on the coordinator's own disk; the site did nothing wrong. */
+  | { readonly kind: 'damaged'; readonly site: string; readonly code: ErrorCode }
   /** A message that was not accepted: late, repeated, wrongly signed. */
   | { readonly kind: 'ignored'; readonly site: string; readonly what: string; readonly code: ErrorCode | null };

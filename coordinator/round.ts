@@ -55,6 +55,9 @@ function handle(run: RoundRun, event: RoundEvent): void {
     case 'unmasked':
       if (run.state.phase === 'unmask' && run.state.attempt?.context === event.context) finish(run, event.totalHash);
       break;
+    case 'inputDamaged':
+      if (run.state.attempt?.context === event.context) damaged(run, run.state.attempt, event.site);
+      break;
     case 'abandon':
       abandon(run);
       break;
@@ -80,6 +83,7 @@ function open(run: RoundRun, event: RoundOpening): void {
     return;
   }
   const { computation, round, broadcastHash, declarationHash, contributionBytes } = event;
+  run.state = { ...run.state, damaged: 0 };
   run.log({ type: 'roundOpened', computation, round, broadcastHash, declarationHash, contributionBytes });
   run.exchange('preKeys');
 }
@@ -92,6 +96,22 @@ function resume(run: RoundRun): void {
   for (const [site, blobHash] of attempt.inputs)
     run.emit({ type: 'accumulate', context: attempt.context, site, blobHash });
 }
+
+/**
+ * The acknowledged bytes are gone, and the sites must not send this attempt's again from nothing: a new attempt with fresh
+ * masks makes the same total. Whatever was signed or released of the old one stays what it is: it is never unmasked.
+ */
+function damaged(run: RoundRun, attempt: AttemptState, site: string): void {
+  const code = 'STORE_INPUT_DAMAGED';
+  run.report({ kind: 'damaged', site, code });
+  const times = run.state.damaged + 1;
+  run.state = { ...run.state, damaged: times };
+  if (times <= LIMITS.damagedInputsMax) abort(run, attempt, 'damaged', [site]);
+  else run.emit({ type: 'stop', code, message: stoppedBy(times) });
+}
+
+const stoppedBy = (times: number) =>
+  `masked inputs of one round were damaged on the coordinator's disk ${times} times; check the disk, then start the coordinator again`;
 
 function disconnected(run: RoundRun, site: string): void {
   const present = new Set(run.state.present);

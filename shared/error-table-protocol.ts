@@ -194,6 +194,12 @@ export const PROTOCOL_ERRORS = {
     exit: 5,
     hint: 'A file of the store is not what was written. Restore the folder from a backup and check the disk.',
   },
+  STORE_INPUT_DAMAGED: {
+    fault: 'coordinator',
+    grpc: 'DATA_LOSS',
+    exit: 5,
+    hint: "A masked input on the coordinator's disk is not what was acknowledged. The attempt is repeated by itself; where it happens again and again, check the disk (SMART, file system, memory), then start the coordinator again.",
+  },
   STORE_KEYS_EXPOSED: {
     fault: 'user',
     grpc: 'FAILED_PRECONDITION',

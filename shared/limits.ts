@@ -11,6 +11,8 @@ export const LIMITS = {
   secureSitesMin: 3,
   /** Attempts of one round before it counts as failed. */
   attemptsMax: 100,
+  /** Attempts of one round given up in a row because the coordinator's disk changed a masked input; then it stops and says so. */
+  damagedInputsMax: 3,
   /**
    * How far the number of an attempt's slot may run ahead of what a side has seen: more attempts than a lost log of the
    * other side can have held.

@@ -153,6 +153,8 @@ function progressLine(write: (line: string) => void): ServicePorts['progress'] {
       case 'round-report':
         if (message.report.kind === 'missing')
           write(`waiting for ${message.report.sites.join(', ')} (${message.report.exchange})`);
+        if (message.report.kind === 'damaged')
+          write(`the masked input of ${message.report.site} is damaged on disk: ${message.report.code}`);
         if (message.report.kind === 'refused') write(`site ${message.report.site} refused: ${message.report.code}`);
         return;
       case 'refused':

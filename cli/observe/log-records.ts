@@ -72,6 +72,8 @@ function roundRecord(study: string, report: Extract<CoordinatorEvent, { kind: 'r
         event: 'site.refused',
         fields: { study, site: report.site, code: report.code, about: report.about },
       };
+    case 'damaged':
+      return { level: 'error', event: 'input.damaged', fields: { study, site: report.site, code: report.code } };
     case 'ignored':
       return {
         level: 'debug',

@@ -124,7 +124,7 @@ export function coordinatorMetrics(
           if (report.kind === 'aborted') aborted.inc({ reason: report.reason });
           if (report.kind === 'missing')
             for (const site of report.sites) missing.inc({ exchange: report.exchange, site });
-          if (report.kind === 'refused') refusals.inc({ code: report.code });
+          if (report.kind === 'refused' || report.kind === 'damaged') refusals.inc({ code: report.code });
           return;
         }
         case 'refused':

@@ -38,7 +38,7 @@ export class RoundDriver {
   private state: RoundState;
   private leaves: readonly TensorSpec[] = [];
   /** The only copy of the sum so far: one block of words for each leaf. */
-  private accumulator: { readonly context: string; readonly blocks: BigUint64Array[] } | undefined;
+  private accumulator: { readonly context: string; readonly blocks: BigUint64Array[]; damaged?: true } | undefined;
   private readonly queue: RoundEvent[] = [];
   private running = false;
   private broken: ConcordatError | null = null;
@@ -99,6 +99,10 @@ export class RoundDriver {
       }
     } catch (error) {
       this.queue.length = 0;
+      if (error instanceof StoppedRounds) {
+        this.broken = error;
+        throw error;
+      }
       const why = error instanceof Error ? error.message : String(error);
       this.broken = new ConcordatError('STORE_UNWRITABLE', `the rounds of this study have stopped: ${why}`, {
         hint: 'Mend the cause (a full disk?): the coordinator then goes on from its log by itself.',
@@ -132,12 +136,8 @@ export class RoundDriver {
       case 'resetAccumulator':
         this.accumulator = { context: effect.context, blocks: zeroWords(this.leaves) };
         return;
-      case 'accumulate': {
-        const { blocks } = this.accumulatorOf(effect.context);
-        const words = unpackWords(this.leaves, this.ports.getBlob(effect.blobHash));
-        for (const [index, leaf] of this.leaves.entries()) addInto(blocks[index]!, words[index]!, leaf.ring);
-        return;
-      }
+      case 'accumulate':
+        return this.accumulate(effect);
       case 'unmask':
         return this.unmask(effect.job);
       case 'setTimer':
@@ -150,6 +150,8 @@ export class RoundDriver {
         const total = RoundDriver.readTotal(this.leaves, effect, this.ports);
         return this.ports.done(effect.round, effect.attempt, total, effect.totalHash);
       }
+      case 'stop':
+        throw new StoppedRounds(effect.code, effect.message);
       case 'roundFailed':
         return this.ports.failed(effect.code, effect.message, effect.sites);
       case 'report':
@@ -157,16 +159,38 @@ export class RoundDriver {
     }
   }
 
+  private accumulate({ context, site, blobHash }: Extract<RoundEffect, { type: 'accumulate' }>): void {
+    const accumulator = this.accumulatorOf(context);
+    if (accumulator.damaged === true) return;
+    let blob: Uint8Array;
+    try {
+      blob = this.ports.getBlob(blobHash);
+    } catch (error) {
+      if (!(error instanceof ConcordatError) || !['STORE_DAMAGED', 'STORE_BLOB_MISSING'].includes(error.code))
+        throw error;
+      // A sum without it must never be unmasked, whatever else this list of effects asks for.
+      accumulator.damaged = true;
+      this.queue.push({ type: 'inputDamaged', context, site, nowMs: this.ports.nowMs() });
+      return;
+    }
+    const words = unpackWords(this.leaves, blob);
+    for (const [index, leaf] of this.leaves.entries()) addInto(accumulator.blocks[index]!, words[index]!, leaf.ring);
+  }
+
   private unmask(job: UnmaskJob): void {
-    const { blocks } = this.accumulatorOf(job.context);
+    const { blocks, damaged } = this.accumulatorOf(job.context);
+    if (damaged === true) return;
     removeMasks(blocks, this.leaves, job, job.removals);
     const totalHash = this.ports.putBlob(packWords(blocks));
     this.accumulator = undefined;
     this.queue.push({ type: 'unmasked', context: job.context, totalHash, nowMs: this.ports.nowMs() });
   }
 
-  private accumulatorOf(context: string): { readonly blocks: BigUint64Array[] } {
+  private accumulatorOf(context: string): NonNullable<RoundDriver['accumulator']> {
     assert(this.accumulator?.context === context, 'a masked input arrived for an attempt that has no accumulator');
     return this.accumulator;
   }
 }
+
+/** The reducer's own end of the rounds in this process. */
+class StoppedRounds extends ConcordatError {}

@@ -37,8 +37,8 @@ class Coordinator {
     for (const effect of effects) if (effect.type === 'persist') this.records.push(effect.record);
     // What is durable is the fold of the records, at every moment.
     const durable = recover(this.records);
-    const { present, missing, deadlineMs, reminders, unmasking, sinceMs, progress, lost } = state;
-    const forgotten = { present, missing, deadlineMs, reminders, unmasking, sinceMs, progress, lost };
+    const { present, missing, deadlineMs, reminders, unmasking, sinceMs, progress, lost, damaged } = state;
+    const forgotten = { present, missing, deadlineMs, reminders, unmasking, sinceMs, progress, lost, damaged };
     expect({ ...durable, ...forgotten }).toEqual(state);
     return effects;
   }
@@ -117,6 +117,54 @@ class Coordinator {
 
 const types = (effects: readonly RoundEffect[]) =>
   effects.map((effect) => (effect.type === 'persist' ? effect.record.type : effect.type));
+
+describe('a masked input damaged on disk', () => {
+  it('ends the attempt, and never the round, in every phase; another attempt is not touched', () => {
+    const later = {
+      maskedInput: () => undefined,
+      agreement: (run: Coordinator) => run.inputs(),
+      unmask: (run: Coordinator) => {
+        run.inputs();
+        const { sites } = run.attempt;
+        for (const site of sites.slice(0, 3)) run.signs(site, { survivors: sites, dropped: [] });
+      },
+    };
+    for (const [phase, reach] of Object.entries(later)) {
+      const run = new Coordinator(4).start();
+      run.inputs(run.attempt.sites.slice(0, 2));
+      reach(run);
+      expect(run.state.phase).toBe(phase);
+      const { context } = run.attempt;
+      const before = run.state;
+      run.feed({ type: 'inputDamaged', context: 'of another attempt', site: 'birch' });
+      expect([run.effects, run.state]).toEqual([[], before]);
+      run.feed({ type: 'inputDamaged', context, site: 'birch' });
+      const aborted = { type: 'attemptAborted', context, reason: 'damaged', sites: ['birch'] };
+      expect(run.effects.filter((effect) => effect.type === 'persist')[0]).toEqual({
+        type: 'persist',
+        record: aborted,
+      });
+      expect(run.effects).toContainEqual({
+        type: 'report',
+        report: { kind: 'damaged', site: 'birch', code: 'STORE_INPUT_DAMAGED' },
+      });
+      expect(types(run.effects)).not.toContain('unmask');
+      // Fresh pre-keys came with the inputs that are in; where all are, the next attempt is open at once.
+      expect(run.state.damaged).toBe(1);
+      expect(run.state.phase).toBe(phase === 'maskedInput' ? 'preKeys' : 'maskedInput');
+      expect(run.state.attempt?.context).not.toBe(context);
+    }
+  });
+
+  it('stops the rounds where it happens too often, and logs nothing that a restart could not take up', () => {
+    const run = new Coordinator(4).start();
+    run.state = { ...run.state, damaged: LIMITS.damagedInputsMax };
+    const logged = run.records.length;
+    run.feed({ type: 'inputDamaged', context: run.attempt.context, site: 'birch' });
+    expect(run.effects.at(-1)).toMatchObject({ type: 'stop', code: 'STORE_INPUT_DAMAGED' });
+    expect(run.records.length).toBe(logged);
+  });
+});
 
 describe('a round', () => {
   it('goes through three exchanges and logs before it acts', () => {

@@ -11,7 +11,7 @@ import { type MemoryTransport, memoryTransport } from '../../shared/memory-trans
 import { planStudy } from '../../shared/plan.js';
 import { nextRoster, type Roster, type RosterMember, type SignedRoster, signRosterWith } from '../../shared/roster.js';
 import { Secret } from '../../shared/secret.js';
-import type { SiteStore } from '../../shared/stores.js';
+import type { PartialBlobStore, SiteStore } from '../../shared/stores.js';
 import { type Study, studyHash } from '../../shared/study.js';
 import { studyDocument } from '../../shared/study-signatures.js';
 import type { SiteLink } from '../../shared/transport.js';
@@ -144,7 +144,6 @@ export class ComposedSite {
 export class Composed {
   readonly root = mkdtempSync(path.join(os.tmpdir(), 'concordat-composed-'));
   readonly events = memoryEventStore();
-  readonly blobs = memoryBlobStore();
   readonly progress: Parameters<ServicePorts['progress']>[0][] = [];
   readonly sites = new Map<string, ComposedSite>();
   chain: SignedRoster[];
@@ -154,7 +153,10 @@ export class Composed {
   assemble: ServicePorts['assemble'] = async (run, study) =>
     bundleOf({ run, study, roster: this.chain[0]!, simulated: true });
 
-  constructor(readonly names: readonly string[]) {
+  constructor(
+    readonly names: readonly string[],
+    readonly blobs: PartialBlobStore = memoryBlobStore(),
+  ) {
     this.chain = rosterChain(names.map((site) => memberOf(site)));
     for (const site of names) this.sites.set(site, new ComposedSite(site, this.root));
   }
