@@ -85,7 +85,7 @@ const isShell = (file: string): boolean =>
   layer(file) === 'scripts' ||
   SHELLS.has(file) ||
   /^(coordinator|site-agent)\/(rpc|shell)(-[a-z-]+)?\.ts$/.test(file) ||
-  /^(coordinator|site-agent)\/shell\//.test(file);
+  /^(coordinator|site-agent|site-agent\/imaging|site-agent\/radiomics)\/shell\//.test(file);
 const PURE = PRODUCT.filter((file) => !isShell(file));
 const IO =
   /^(node:)?(fs|fs\/promises|net|tls|http|https|http2|child_process|worker_threads|os|dgram|dns|readline|timers)(\/|$)|^@grpc\/|^libsql$|^onnxruntime-node$/;

@@ -60,3 +60,14 @@ export function physicalPoint(grid: Grid, index: Vec3): Vec3 {
     grid.direction[3 * row + 2]! * step[2]!;
   return [along(0), along(1), along(2)];
 }
+
+/** Whether the three axes are at right angles and of length 1, to the 1e-4 that ITK asks of a NIfTI. */
+export function isOrthonormal(direction: readonly number[]): boolean {
+  for (let row = 0; row < 3; row++)
+    for (let other = row; other < 3; other++) {
+      let product = 0;
+      for (let axis = 0; axis < 3; axis++) product += direction[3 * row + axis]! * direction[3 * other + axis]!;
+      if (!(Math.abs(product - (row === other ? 1 : 0)) <= 1e-4)) return false;
+    }
+  return true;
+}

@@ -1,0 +1,188 @@
+import { ConcordatError } from '../../shared/errors.js';
+import type { PixelType } from './samples.js';
+
+/** The fields of a NRRD header that say how to read it. */
+export interface NrrdHeader {
+  readonly sizes: readonly number[];
+  readonly pixelType: PixelType;
+  readonly encoding: 'raw' | 'gzip' | 'text' | 'hex';
+  readonly littleEndian: boolean;
+  /** Name of the file with the samples, relative to the header; null where they follow the header. */
+  readonly dataFile: string | null;
+  readonly lineSkip: number;
+  /** −1: the samples are the last bytes of the file. */
+  readonly byteSkip: number;
+  /** Signs that turn the file's first, second and third coordinate into LPS. */
+  readonly toLps: readonly [number, number, number];
+  /** One vector for each axis; null for an axis that is none of space. */
+  readonly directions: readonly (readonly number[] | null)[] | null;
+  readonly origin: readonly number[] | null;
+  readonly spacings: readonly number[] | null;
+  /** Bytes of the header with the empty line that ends it. */
+  readonly headerBytes: number;
+}
+
+const HEADER_BYTES_MAX = 256 * 1024;
+
+const TYPE_NAMES: Record<PixelType, string> = {
+  int8: 'signed char|int8|int8_t',
+  uint8: 'uchar|unsigned char|uint8|uint8_t',
+  int16: 'short|short int|signed short|signed short int|int16|int16_t',
+  uint16: 'ushort|unsigned short|unsigned short int|uint16|uint16_t',
+  int32: 'int|signed int|int32|int32_t',
+  uint32: 'uint|unsigned int|uint32|uint32_t',
+  int64: 'longlong|long long|long long int|signed long long|signed long long int|int64|int64_t',
+  uint64: 'ulonglong|unsigned long long|unsigned long long int|uint64|uint64_t',
+  float32: 'float',
+  float64: 'double',
+};
+const TYPES = new Map(
+  Object.entries(TYPE_NAMES).flatMap(([type, names]) => names.split('|').map((name) => [name, type as PixelType])),
+);
+
+const SPACES: Record<string, readonly [number, number, number]> = {
+  'left-posterior-superior': [1, 1, 1],
+  lps: [1, 1, 1],
+  'right-anterior-superior': [-1, -1, 1],
+  ras: [-1, -1, 1],
+  'left-anterior-superior': [1, -1, 1],
+  las: [1, -1, 1],
+};
+
+const ENCODINGS: Record<string, NrrdHeader['encoding']> = {
+  raw: 'raw',
+  gzip: 'gzip',
+  gz: 'gzip',
+  txt: 'text',
+  text: 'text',
+  ascii: 'text',
+  hex: 'hex',
+};
+
+/**
+ * Reads the header at the start of a .nrrd or .nhdr file.
+ * @throws ConcordatError IMAGE_FORMAT_UNKNOWN, IMAGE_UNREADABLE, IMAGE_PIXEL_TYPE, IMAGE_GEOMETRY_UNUSABLE
+ */
+export function readNrrdHeader(bytes: Uint8Array): NrrdHeader {
+  const { lines, headerBytes } = headerLines(bytes);
+  if (!/^NRRD000[1-9]$/.test(lines[0] ?? ''))
+    throw new ConcordatError('IMAGE_FORMAT_UNKNOWN', 'the file does not start with a NRRD header');
+  const fields = new Map<string, string>();
+  for (const line of lines.slice(1)) {
+    const match = /^([^:#][^:]*): (.*)$/.exec(line);
+    if (match !== null) fields.set(match[1]!.trim().toLowerCase().replace(/\s+/g, ''), match[2]!.trim());
+  }
+  const required = (name: string): string => {
+    const value = fields.get(name.replaceAll(' ', ''));
+    if (value === undefined) throw new ConcordatError('IMAGE_UNREADABLE', `the NRRD header has no field "${name}"`);
+    return value;
+  };
+  const sizes = integers(required('sizes'), 'sizes');
+  const dimension = integers(required('dimension'), 'dimension')[0]!;
+  if (dimension !== sizes.length)
+    throw new ConcordatError(
+      'IMAGE_UNREADABLE',
+      `the NRRD header announces ${dimension} dimensions and ${sizes.length} sizes`,
+    );
+  if (sizes.some((size) => size < 1))
+    throw new ConcordatError('IMAGE_UNREADABLE', `the image has size ${sizes.join(' × ')}`);
+  const directions = fields.get('spacedirections');
+  const origin = fields.get('spaceorigin');
+  const spacings = fields.get('spacings') ?? fields.get('spacing');
+  const dataFile = fields.get('datafile');
+  if (dataFile !== undefined && /^LIST\b|%/.test(dataFile))
+    throw new ConcordatError('IMAGE_UNREADABLE', 'the NRRD header names a list of data files; one file is supported');
+  return {
+    sizes,
+    ...samplesField(required('type'), required('encoding'), fields.get('endian')),
+    dataFile: dataFile ?? null,
+    lineSkip: integers(fields.get('lineskip') ?? '0', 'line skip')[0]!,
+    byteSkip: integers(fields.get('byteskip') ?? '0', 'byte skip')[0]!,
+    toLps: spaceField(fields.get('space')),
+    directions: directions === undefined ? null : vectors(directions, dimension),
+    origin: origin === undefined ? null : vectors(origin, 1)[0]!,
+    spacings: spacings === undefined ? null : spacings.split(/\s+/).map(Number),
+    headerBytes,
+  };
+}
+
+function headerLines(bytes: Uint8Array): { lines: string[]; headerBytes: number } {
+  const lines: string[] = [];
+  const limit = Math.min(bytes.length, HEADER_BYTES_MAX);
+  let start = 0;
+  for (let i = 0; i < limit; i++) {
+    if (bytes[i] !== 0x0a) continue;
+    const line = Buffer.from(bytes.subarray(start, i)).toString('latin1').replace(/\r$/, '');
+    start = i + 1;
+    if (line === '') return { lines, headerBytes: start };
+    lines.push(line);
+  }
+  // A header in a file of its own may end with the file.
+  if (limit === bytes.length) {
+    if (start < limit) lines.push(Buffer.from(bytes.subarray(start, limit)).toString('latin1').replace(/\r$/, ''));
+    return { lines, headerBytes: limit };
+  }
+  throw new ConcordatError('IMAGE_FORMAT_UNKNOWN', 'the file has no end of a NRRD header');
+}
+
+function samplesField(
+  type: string,
+  encoding: string,
+  endian: string | undefined,
+): Pick<NrrdHeader, 'pixelType' | 'encoding' | 'littleEndian'> {
+  const pixelType = TYPES.get(type.toLowerCase().replace(/\s+/g, ' '));
+  if (pixelType === undefined)
+    throw new ConcordatError(
+      'IMAGE_PIXEL_TYPE',
+      `the voxels have the NRRD type "${shortened(type)}", not one number each`,
+    );
+  const known = ENCODINGS[encoding.toLowerCase()];
+  if (known === undefined)
+    throw new ConcordatError(
+      'IMAGE_UNREADABLE',
+      `the NRRD encoding "${shortened(encoding)}" is not supported; raw, gzip, text and hex are`,
+    );
+  if (endian !== undefined && !/^(little|big)$/i.test(endian))
+    throw new ConcordatError('IMAGE_UNREADABLE', `the NRRD field "endian" is neither little nor big`);
+  const wide = !pixelType.endsWith('8');
+  if (wide && endian === undefined && known !== 'text')
+    throw new ConcordatError('IMAGE_UNREADABLE', 'the NRRD header has no field "endian"');
+  return { pixelType, encoding: known, littleEndian: !/^big$/i.test(endian ?? '') };
+}
+
+function spaceField(space: string | undefined): NrrdHeader['toLps'] {
+  if (space === undefined) return [1, 1, 1];
+  const signs =
+    SPACES[
+      space
+        .toLowerCase()
+        .replace(/-time$/, '')
+        .replace(/^(\w{3})t$/, '$1')
+    ];
+  if (signs === undefined)
+    throw new ConcordatError(
+      'IMAGE_GEOMETRY_UNUSABLE',
+      `the NRRD space "${shortened(space)}" does not say how the image lies in the patient`,
+    );
+  return signs;
+}
+
+/** "(1,0,0) none (0,0,2.5)", one for each axis. */
+function vectors(value: string, count: number): (readonly number[] | null)[] {
+  const found = [...value.matchAll(/none|\(([^)]*)\)/g)].map((match) =>
+    match[1] === undefined ? null : match[1].split(',').map((part) => Number(part)),
+  );
+  if (found.length !== count)
+    throw new ConcordatError('IMAGE_UNREADABLE', `the NRRD header gives ${found.length} vectors for ${count} axes`);
+  return found;
+}
+
+function integers(value: string, field: string): number[] {
+  const numbers = value.split(/\s+/).map(Number);
+  if (!numbers.every(Number.isSafeInteger))
+    throw new ConcordatError('IMAGE_UNREADABLE', `the NRRD field "${field}" has something that is no whole number`);
+  return numbers;
+}
+
+/** A header's own word in a message: short and printable, since a damaged file may hold anything. */
+const shortened = (word: string): string => word.slice(0, 40).replace(/[^\x20-\x7e]/g, '?');
