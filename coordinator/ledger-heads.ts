@@ -5,6 +5,7 @@ import {
   type SignedLedgerHead,
 } from '../shared/egress-ledger.js';
 import { ConcordatError } from '../shared/errors.js';
+import { LIMITS } from '../shared/limits.js';
 import type { EventStore } from '../shared/stores.js';
 import { decodeLedgerEvent } from './logged-events.js';
 
@@ -23,7 +24,10 @@ export type LedgerEvent =
 /** Heads of the sites' egress ledgers, as a fold over the log. Pure but for the ports it is given. */
 export class LedgerHeads {
   private readonly last = new Map<string, SignedLedgerHead>();
-  private readonly contradicted = new Set<string>();
+  private readonly contradicted = new Map<string, Set<string>>();
+  /** Heads that each site may have logged at once: bounds what a site can make the log grow by. */
+  private readonly spare = new Map<string, number>();
+  private readonly lastAtMs = new Map<string, number>();
 
   constructor(
     private readonly ports: {
@@ -35,15 +39,25 @@ export class LedgerHeads {
 
   /** An event of the log, after a start. */
   replay(event: LedgerEvent): void {
-    if (event.type === 'ledgerHead') this.last.set(event.site, event.head);
-    else this.contradicted.add(keyOf(event.site, event.head));
+    const { site, head, atMs } = event;
+    if (event.type === 'ledgerHead') {
+      this.last.set(site, head);
+      this.lastAtMs.set(site, atMs);
+      this.spare.set(site, this.spareOf(site) - 1);
+    } else this.contradictionsOf(site).add(keyOf(head));
+  }
+
+  /** The site was asked for a contribution (an attempt was opened with it), which makes one entry of its ledger, so one head. */
+  asked(site: string): void {
+    this.spare.set(site, this.spareOf(site) + 1);
   }
 
   /**
    * Logs a head that goes on from the last one. `answer` is given the countersigned head: the one just logged, or, where the
    * site's does not continue it, the one logged before, as evidence.
    *
-   * @throws ConcordatError SITE_SIGNATURE_INVALID, or STORE_LEDGER_CONTRADICTED once it is logged and answered.
+   * @throws ConcordatError SITE_SIGNATURE_INVALID; STORE_LEDGER_FLOODED where the site was not asked for that many entries;
+   *   STORE_LEDGER_CONTRADICTED once it is logged and answered.
    */
   take(
     site: string,
@@ -60,7 +74,8 @@ export class LedgerHeads {
     const same = before !== undefined && before.length === head.length && before.head === head.head;
     const contradicts = before !== undefined && !same && head.length <= before.length;
     if (contradicts) {
-      if (!this.contradicted.has(keyOf(site, head)))
+      const known = this.contradictionsOf(site);
+      if (!known.has(keyOf(head)) && known.size < LIMITS.ledgerContradictionsKept)
         this.log({ type: 'ledgerContradicted', site, atMs: this.ports.nowMs(), head });
       answer(this.countersign(site, before));
       throw new ConcordatError(
@@ -68,8 +83,27 @@ export class LedgerHeads {
         `site "${site}" signed an egress ledger of ${before.length} entries before, and another one of ${head.length} now`,
       );
     }
+    if (!same && !this.mayLog(site))
+      throw new ConcordatError(
+        'STORE_LEDGER_FLOODED',
+        `site "${site}" signs more heads of its egress ledger than it was asked for contributions`,
+      );
     if (!same) this.log({ type: 'ledgerHead', site, atMs: this.ports.nowMs(), head });
     answer(this.countersign(site, head));
+  }
+
+  /** Beyond what it was asked for, a site's ledger is worth a head an hour: a later head covers all entries before it. */
+  private mayLog(site: string): boolean {
+    if (this.spareOf(site) > 0) return true;
+    return this.ports.nowMs() - (this.lastAtMs.get(site) ?? 0) >= LIMITS.ledgerHeadIntervalMs;
+  }
+
+  private spareOf(site: string): number {
+    return this.spare.get(site) ?? LIMITS.ledgerHeadsSpare;
+  }
+
+  private contradictionsOf(site: string): Set<string> {
+    return this.contradicted.get(site) ?? this.contradicted.set(site, new Set()).get(site)!;
   }
 
   private countersign(site: string, { length, head }: LedgerHead): SignedLedgerHead {
@@ -82,8 +116,8 @@ export class LedgerHeads {
   }
 }
 
-function keyOf(site: string, { length, head }: LedgerHead): string {
-  return `${site} ${length} ${head}`;
+function keyOf({ length, head }: LedgerHead): string {
+  return `${length} ${head}`;
 }
 
 /** Every event about egress ledgers in the log, in order. Throws STORE_DAMAGED. */

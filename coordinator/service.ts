@@ -83,7 +83,7 @@ export class CoordinatorService {
       // A study that cannot be taken up is reported and left; the others go on.
       try {
         const events = this.loggedEvents(studyHash);
-        for (const event of events) this.noteNames(event);
+        for (const event of events) this.note(event);
         const [first, ...rest] = events;
         if (first?.type !== 'proposed') continue;
         await this.addHost(studyHash, first).resume(rest);
@@ -130,13 +130,16 @@ export class CoordinatorService {
     if (orphans.length > 0) this.ports.progress({ kind: 'collected', blobs: orphans.length });
   }
 
-  private noteNames(event: LoggedEvent): void {
+  /** An event that is durable. */
+  private note(event: LoggedEvent): void {
     for (const hash of blobsNamed(event)) this.named.add(hash);
+    if (event.type === 'round' && event.record.type === 'attemptOpened')
+      for (const site of event.record.sites) this.ledgers.asked(site);
   }
 
   private append(studyHash: string, events: readonly LoggedEvent[]): void {
     this.ports.events.append(events.map((event) => record(studyHash, event)));
-    for (const event of events) this.noteNames(event);
+    for (const event of events) this.note(event);
   }
 
   /** Throws STORE_DAMAGED. */

@@ -230,6 +230,12 @@ export const PROTOCOL_ERRORS = {
     exit: 1,
     hint: 'The egress ledger is not the one whose heads were signed: one side cut, rewrote or restored its records. Keep the file, and let `coordinator egress --ledger` compare both.',
   },
+  STORE_LEDGER_FLOODED: {
+    fault: 'site',
+    grpc: 'RESOURCE_EXHAUSTED',
+    exit: 3,
+    hint: "The site signs heads of its egress ledger faster than it is asked for contributions; they are not logged. A later head covers an honest site's entries; otherwise look at that site's agent.",
+  },
   STORE_LOCKED: {
     fault: 'user',
     grpc: 'FAILED_PRECONDITION',

@@ -63,6 +63,11 @@ export const LIMITS = {
   /** Enrollments with a token that does not exist, from one network within the window; a mistyped token needs few. */
   enrollmentTriesMax: 10,
   enrollmentWindowMs: 60_000,
+  /** Heads of one site's egress ledger that are logged beyond one for each attempt it was in: after that, one in so long. */
+  ledgerHeadsSpare: 16,
+  ledgerHeadIntervalMs: 3_600_000,
+  /** Heads of one site that contradict its earlier ones and are logged as evidence; more of them prove nothing more. */
+  ledgerContradictionsKept: 16,
   /** Address and code pairs whose repetitions are counted instead of logged, so that a flood does not fill the disk. */
   refusalsRemembered: 1024,
   heartbeatIntervalMs: 5_000,
