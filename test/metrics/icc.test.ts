@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest';
+import { fCdf, fQuantile, logGamma } from '../../shared/metrics/f-distribution.js';
+import { type AnovaSums, anovaSums, ICC_KINDS, icc } from '../../shared/metrics/icc.js';
+import { seededRandom } from '../../shared/rng.js';
+import { readJson, referenceFolder } from '../support/reference.js';
+
+const FOLDER = referenceFolder('CONCORDAT_REFERENCE', 'radiomics/icc');
+/** Six targets by four judges: Shrout and Fleiss 1979, table 2. */
+const SHROUT = Float64Array.of(9, 2, 5, 8, 6, 1, 3, 2, 8, 4, 6, 8, 7, 1, 2, 6, 10, 5, 6, 9, 6, 2, 4, 7);
+
+describe('the F distribution', () => {
+  it('has the tabulated quantiles', () => {
+    // R: qf(0.975, 5, 18), qf(0.95, 1, 1), qf(0.975, 3.5, 120).
+    expect(fQuantile(0.975, 5, 18)).toBeCloseTo(3.381968, 5);
+    expect(fQuantile(0.95, 1, 1)).toBeCloseTo(161.4476, 3);
+    expect(fCdf(1, 7, 7)).toBeCloseTo(0.5, 12);
+    expect(fCdf(0, 3, 4)).toBe(0);
+    for (const [a, b] of [
+      [1, 5],
+      [2.5, 40],
+      [300, 7],
+      [1000, 1000],
+    ] as const)
+      for (const p of [0.025, 0.5, 0.975]) expect(fCdf(fQuantile(p, a, b), a, b)).toBeCloseTo(p, 11);
+  });
+
+  it('agrees with the integral of its density', () => {
+    const [a, b] = [5, 9];
+    const constant = Math.exp(logGamma((a + b) / 2) - logGamma(a / 2) - logGamma(b / 2) + (a / 2) * Math.log(a / b));
+    const density = (x: number) =>
+      constant * Math.exp((a / 2 - 1) * Math.log(x) - ((a + b) / 2) * Math.log1p((a / b) * x));
+    let sum = 0;
+    for (let i = 0; i < 20000; i++) sum += density((i + 0.5) * 1e-4) * 1e-4;
+    expect(fCdf(2, a, b)).toBeCloseTo(sum, 7);
+  });
+});
+
+describe('intraclass correlation', () => {
+  it('gives the published coefficients and intervals of Shrout and Fleiss', () => {
+    const sums = anovaSums(SHROUT, 4);
+    const rounded = ICC_KINDS.map((kind) => Object.values(icc(kind, sums, 4)).map((x) => Math.round(100 * x!) / 100));
+    expect(rounded).toEqual([
+      [0.17, -0.13, 0.72],
+      [0.29, 0.02, 0.76],
+      [0.71, 0.34, 0.95],
+    ]);
+  });
+
+  it.skipIf(FOLDER === null)('gives what the reference folder says', () => {
+    const reference = readJson(FOLDER!, 'icc_reference.json') as {
+      rows_targets_cols_raters: number[][];
+      expected: Record<string, number>;
+      CI95_single: Record<string, [number, number]>;
+    };
+    const rows = reference.rows_targets_cols_raters;
+    const sums = anovaSums(Float64Array.from(rows.flat()), rows[0]!.length);
+    for (const kind of ICC_KINDS) {
+      const found = icc(kind, sums, rows[0]!.length);
+      expect(found.value).toBeCloseTo(reference.expected[kind]!, 2);
+      expect(Math.abs(found.low! - reference.CI95_single[kind]![0])).toBeLessThanOrEqual(0.005 + 1e-12);
+      expect(Math.abs(found.high! - reference.CI95_single[kind]![1])).toBeLessThanOrEqual(0.005 + 1e-12);
+    }
+  });
+
+  it('of sites together is not raised by a difference between scanners, nor lowered by their readers', () => {
+    const random = seededRandom('icc');
+    const subject = Array.from({ length: 60 }, () => random.normal());
+    const measured = (shift: number, reader: number, from: number) =>
+      Float64Array.from(
+        { length: 60 },
+        (_, at) => subject[from + Math.floor(at / 2)]! + 0.7 * random.normal() + shift + (at % 2) * reader,
+      );
+    const add = (a: AnovaSums, b: AnovaSums): AnovaSums => ({
+      sites: a.sites + b.sites,
+      subjects: a.subjects + b.subjects,
+      between: a.between + b.between,
+      within: a.within + b.within,
+      raters: a.raters + b.raters,
+    });
+    const one = measured(0, 0, 0);
+    const two = measured(0, 0, 30);
+    const plain = add(anovaSums(one, 2), anovaSums(two, 2));
+    const shifted = add(
+      anovaSums(
+        one.map((value, at) => value + (at % 2) * 3),
+        2,
+      ),
+      anovaSums(
+        two.map((value) => value + 50),
+        2,
+      ),
+    );
+    expect(icc('ICC(3,1)', shifted, 2).value).toBeCloseTo(icc('ICC(3,1)', plain, 2).value!, 10);
+    expect(icc('ICC(1,1)', shifted, 2).value).toBeLessThan(icc('ICC(1,1)', plain, 2).value!);
+    // All rows at one site would take the scanners' difference for one between patients.
+    const naive = anovaSums(Float64Array.of(...one, ...two.map((value) => value + 50)), 2);
+    expect(icc('ICC(1,1)', naive, 2).value).toBeGreaterThan(0.99);
+    expect(icc('ICC(1,1)', plain, 2).value).toBeLessThan(0.85);
+  });
+
+  it('covers the true value in about 95 of 100 draws', () => {
+    const truth = 1 / (1 + 0.5);
+    const random = seededRandom('icc-coverage');
+    const covered = { 'ICC(1,1)': 0, 'ICC(2,1)': 0, 'ICC(3,1)': 0 };
+    for (let draw = 0; draw < 600; draw++) {
+      const values = new Float64Array(40 * 3);
+      for (let i = 0; i < 40; i++) {
+        const subject = random.normal();
+        for (let j = 0; j < 3; j++) values[i * 3 + j] = subject + Math.SQRT1_2 * random.normal();
+      }
+      const sums = anovaSums(values, 3);
+      for (const kind of ICC_KINDS) {
+        const { low, high } = icc(kind, sums, 3);
+        if (low! <= truth && truth <= high!) covered[kind]++;
+      }
+    }
+    for (const count of Object.values(covered)) expect(Math.abs(count / 600 - 0.95)).toBeLessThan(0.03);
+  });
+
+  it('is undefined where nothing varies or a subject is alone, and 1 where measurements agree', () => {
+    for (const kind of ICC_KINDS) {
+      expect(icc(kind, anovaSums(new Float64Array(8).fill(3), 2), 2).value).toBeNull();
+      expect(icc(kind, anovaSums(Float64Array.of(1, 2), 2), 2).value).toBeNull();
+      expect(icc(kind, anovaSums(Float64Array.of(1, 1, 2, 2, 5, 5), 2), 2)).toEqual({ value: 1, low: 1, high: 1 });
+    }
+  });
+});
