@@ -84,7 +84,12 @@ function describeStandIns(frame: Frame): DescribeBroadcast[] {
       pooledEvents: sites,
     },
     { phase: 'central', exponents, sites, mean },
-    { phase: 'histograms', sites, binnings: Array.from(mean, () => ({ low: 0, width: 1, bins })) },
+    {
+      phase: 'histograms',
+      sites,
+      patients: sites.map(() => Math.ceil(1000 / sites.length)),
+      binnings: Array.from(mean, () => ({ low: 0, width: 1, bins })),
+    },
   ];
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { runSimulation } from '../../cli/simulation.js';
 import { COORDINATOR_COMPUTATIONS } from '../../coordinator/computations.js';
 import { advanceRun, startRun } from '../../coordinator/study-run.js';
+import type { Cohort } from '../../shared/cohort.site.js';
 import type { Binning, DescribeBroadcast } from '../../shared/computations/describe/declaration.js';
 import { addInto, decodeTotal, encodeContribution, zeroWords } from '../../shared/fixed-point.js';
 import { planStudy } from '../../shared/plan.js';
@@ -98,8 +99,13 @@ describe('a level that few sites have', () => {
   });
 });
 
-/** `describe` up to its histograms, as sums over all sites; `change` is what somebody in between makes of the bins. */
-function histogramTotals(change: (binnings: readonly Binning[]) => Binning[]) {
+type Histograms = DescribeBroadcast & { readonly phase: 'histograms' };
+
+/**
+ * `describe` up to its histograms, as sums over all sites; `change` is what a coordinator that lies makes of their round.
+ * With the guard off, sites answer whatever they are asked.
+ */
+function histogramTotals(change: (honest: Histograms) => Histograms, { guard }: { guard: boolean }) {
   const of = study();
   const rows = patients(['alder', 'birch', 'cedar']);
   const holders = cohorts(of, rows);
@@ -108,33 +114,60 @@ function histogramTotals(change: (binnings: readonly Binning[]) => Binning[]) {
   for (;;) {
     let request = run.request!;
     let broadcast = request.broadcast as DescribeBroadcast;
+    const lies = broadcast.phase === 'histograms';
     if (broadcast.phase === 'histograms') {
-      broadcast = { ...broadcast, binnings: change(broadcast.binnings) };
+      broadcast = change(broadcast);
       const instance = plan.computations.find((entry) => entry.instance === request.instance)!;
       const { declaration } = COORDINATOR_COMPUTATIONS[instance.computation]!;
       request = { ...request, broadcast, leaves: declaration.leaves(instance.spec as never, broadcast as never) };
     }
     const sum = zeroWords(request.leaves);
     for (const cohort of holders) {
-      const contribution = contributionOf(
-        plan,
-        SITE_COMPUTATIONS,
-        request,
-        siteView(of, plan, cohort, run.results, new Map()),
-      );
+      const contribution =
+        lies && !guard
+          ? new Map([['histograms', unguarded(cohort, broadcast as Histograms)]])
+          : contributionOf(
+              plan,
+              SITE_COMPUTATIONS,
+              request,
+              siteView(of, plan, cohort, run.results, new Map<string, unknown>()),
+            );
       const words = encodeContribution(request.leaves, contribution, holders.length);
       for (const [index, leaf] of request.leaves.entries()) addInto(sum[index]!, words[index]!, leaf.ring);
     }
     const total = { sites: SITES, values: decodeTotal(request.leaves, sum) };
-    if (broadcast.phase === 'histograms')
-      return { rows, binnings: broadcast.binnings, counts: total.values.get('histograms')! };
+    if (broadcast.phase === 'histograms') return { rows, broadcast, counts: total.values.get('histograms')! };
     run = advanceRun(run, COORDINATOR_COMPUTATIONS, total);
   }
 }
 
+/** What a site without its checks would answer. */
+function unguarded(cohort: Cohort, { binnings }: Histograms): Float64Array {
+  const width = cohort.featureNames.length;
+  return Float64Array.from(
+    binnings.flatMap(({ low, width: step, bins }, at) => {
+      const counts = new Array<number>(bins).fill(0);
+      for (const row of cohort.siteOf.keys()) {
+        const bin = Math.floor((cohort.features[row * width + at]! - low) / step) + 1;
+        counts[Math.min(bins - 1, Math.max(0, bin))]! += 1;
+      }
+      return counts;
+    }),
+  );
+}
+
+const sdOf = ({ width, bins }: Binning): number => (width * (bins - 2)) / 8;
+
+/** Bins about the same middle over `reach` of it. */
+function over(binning: Binning, reach: number, bins: number): Binning {
+  const middle = binning.low + 4 * sdOf(binning);
+  const half = 4 * sdOf(binning) * reach;
+  return { low: middle - half, width: (2 * half) / (bins - 2), bins };
+}
+
 /** Of how many patients the first feature can be told to within a hundredth of its spread, from bins that hold one. */
-function readOff({ rows, binnings, counts }: ReturnType<typeof histogramTotals>): number {
-  const { low, width, bins } = binnings[0]!;
+function readOff({ rows, broadcast, counts }: ReturnType<typeof histogramTotals>): number {
+  const { low, width, bins } = broadcast.binnings[0]!;
   const guesses = [...counts.subarray(1, bins - 1).entries()].flatMap(([bin, count]) =>
     count === 1 ? [low + width * (bin + 0.5)] : [],
   );
@@ -143,16 +176,66 @@ function readOff({ rows, binnings, counts }: ReturnType<typeof histogramTotals>)
 }
 
 describe('histograms', () => {
-  it('with fine bins give most patients’ values', () => {
-    const fine = histogramTotals((binnings) =>
-      binnings.map(({ low, width, bins }) => ({ low, width: (width * (bins - 2)) / 4000, bins: 4002 })),
-    );
+  const all = (change: (binning: Binning) => Binning) => (honest: Histograms) => ({
+    ...honest,
+    binnings: honest.binnings.map(change),
+  });
+  /** Each asks for cells of one patient; the last two say what would permit them. */
+  const LIES: [string, (honest: Histograms) => Histograms][] = [
+    ['bins by the thousand', all((binning) => over(binning, 1, 4002))],
+    ['the permitted number of bins over a stretch of half an sd', all((binning) => over(binning, 1 / 16, 32))],
+    ['the same, where few patients are', all((binning) => over({ ...binning, low: binning.low + 2 }, 1 / 16, 32))],
+    [
+      'bins by the thousand, and patients by the million at other sites',
+      (honest) => ({
+        ...all((binning) => over(binning, 1, 4002))(honest),
+        patients: honest.patients.map((n, at) => (at === 1 ? n : 1_000_000)),
+      }),
+    ],
+    [
+      'bins over a stretch of half an sd, and patients by the million at all sites',
+      (honest) => ({
+        ...all((binning) => over(binning, 1 / 16, 32))(honest),
+        patients: honest.patients.map(() => 1_000_000),
+      }),
+    ],
+  ];
+
+  it.each(LIES)(
+    'a coordinator asks for %s: patients are read where sites do not look, and refused by them',
+    (_, lie) => {
+      const read = histogramTotals(lie, { guard: false });
+      expect(readOff(read)).toBeGreaterThan(0);
+      expect(() => histogramTotals(lie, { guard: true })).toThrow(
+        expect.objectContaining({ code: 'POLICY_BROADCAST_INVALID' }),
+      );
+    },
+  );
+
+  it('in thousands of bins would give most patients’ values', () => {
+    const fine = histogramTotals(LIES[0]![1], { guard: false });
     expect(readOff(fine)).toBeGreaterThan(0.8 * fine.rows.length);
   });
 
+  it('by one site’s own look are at most a bin for every minimumCount patients, and as wide as its own spread asks', () => {
+    const refused = (lie: (honest: Histograms) => Histograms) => {
+      try {
+        histogramTotals(lie, { guard: true });
+        return false;
+      } catch {
+        return true;
+      }
+    };
+    // 160 patients, minimumCount 5; four sites of like spread: half of the honest range is what each alone would need.
+    expect(refused(all((binning) => over(binning, 1, 32)))).toBe(false);
+    expect(refused(all((binning) => over(binning, 1, 33)))).toBe(true);
+    expect(refused(all((binning) => over(binning, 0.6, 32)))).toBe(false);
+    expect(refused(all((binning) => over(binning, 0.45, 32)))).toBe(true);
+  });
+
   it('as the product bins them give none: at most a bin for every minimumCount patients', () => {
-    const own = histogramTotals((binnings) => [...binnings]);
-    for (const { bins } of own.binnings) {
+    const own = histogramTotals((honest) => honest, { guard: true });
+    for (const { bins } of own.broadcast.binnings) {
       expect(bins).toBeGreaterThan(3);
       expect(bins * study().privacy.minimumCount).toBeLessThanOrEqual(own.rows.length);
     }

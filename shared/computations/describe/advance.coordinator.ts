@@ -17,6 +17,7 @@ import {
   exclusionReasons,
   type NumericDescription,
   numericColumns,
+  REACH_SDS,
   SITE_COUNTS,
   type SiteDescription,
   siteEventsName,
@@ -45,8 +46,6 @@ export interface DescribeState {
 }
 
 const SUPPRESSED: Count = { suppressed: true };
-/** The histogram reaches this many standard deviations to either side of the mean. */
-const REACH_SDS = 4;
 /** Spread below this share of the largest value is rounding of a constant column. */
 const CONSTANT = 1e-14;
 
@@ -194,7 +193,14 @@ function afterCentral(frame: Frame, state: DescribeState, total: Total): Advance
     if (!(spread > 0) || bins < 3) return { low: 0, width: 1, bins: 0 };
     return { low: state.mean[at]! - REACH_SDS * spread, width: (2 * REACH_SDS * spread) / (bins - 2), bins };
   });
-  const broadcast: DescribeBroadcast = { phase: 'histograms', sites: state.sites, binnings };
+  const patients = state.sites.map((name) => state.described.find((site) => site.name === name)!.n);
+  const broadcast: DescribeBroadcast = {
+    phase: 'histograms',
+    sites: state.sites,
+    // A site that takes part has no small number of patients.
+    patients: patients.map((n) => (typeof n === 'number' ? n : 0)),
+    binnings,
+  };
   return { kind: 'step', state: { ...state, phase: 'histograms', sd, binnings }, broadcast };
 }
 

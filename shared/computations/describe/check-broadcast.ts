@@ -3,8 +3,8 @@ import type { DescribeSpec, Frame } from '../frame.js';
 import * as received from '../received.js';
 import { describedSitesOf, numericColumns, studySitesOf } from './declaration.js';
 
-/** As many bins as a column of 10^6 patients could have at a minimum count of 5. */
-const BINS_MAX = 200_000;
+/** Patients of one site, at most: whole numbers beyond are none. */
+const PATIENTS_MAX = 2 ** 31 - 1;
 const PHASES = ['counts', 'sums', 'central', 'histograms'] as const;
 
 export const EXPONENT_HIGHEST = EXPONENT_LOWEST + EXPONENT_STEP * (EXPONENT_BINS - 1);
@@ -42,13 +42,18 @@ export function checkDescribeBroadcast({ frame }: DescribeSpec, broadcast: unkno
     taking(read['sites']);
     received.numbers(read['mean'], 'mean', columns, received.VALUE_LIMIT);
   } else {
-    const read = received.record(broadcast, 'describe', ['phase', 'sites', 'binnings']);
-    taking(read['sites']);
+    const read = received.record(broadcast, 'describe', ['phase', 'sites', 'patients', 'binnings']);
+    const sites = taking(read['sites']);
+    const patients = received
+      .listOf(read['patients'], 'patients', sites.length)
+      .map((count) => received.integer(count, 'patients', frame.minimumCohort, PATIENTS_MAX))
+      .reduce((sum, count) => sum + count, 0);
     for (const binning of received.listOf(read['binnings'], 'binnings', columns)) {
       const { low, width, bins } = received.record(binning, 'binning', ['low', 'width', 'bins']);
       received.number(low, 'low', -2 * received.VALUE_LIMIT, 2 * received.VALUE_LIMIT);
       received.number(width, 'width', Number.MIN_VALUE, 2 * received.VALUE_LIMIT);
-      received.integer(bins, 'bins', 0, BINS_MAX);
+      // Two of them are for what lies beyond; 0 where the column has no histogram.
+      if (bins !== 0) received.integer(bins, 'bins', 3, Math.floor(patients / Math.max(1, frame.minimumCount)));
     }
   }
 }

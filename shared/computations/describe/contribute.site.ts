@@ -14,6 +14,7 @@ import {
   siteEventsName,
   studySitesOf,
 } from './declaration.js';
+import { requireOwnNumbers, requireWideEnough } from './histogram-check.site.js';
 import { refuseToBeLeftOut } from './left-out.site.js';
 import { eventMarks, eventsAmong } from './marks.site.js';
 import { checkSuppression } from './suppression-check.site.js';
@@ -48,6 +49,9 @@ export const describeSite: SiteHalf<DescribeSpec, DescribeBroadcast> = {
     const taking = rowsOfSites(cohort, (name) => broadcast.sites.includes(name));
     const columns = numericColumns(frame);
     if (broadcast.phase === 'histograms') {
+      requireOwnNumbers(frame, broadcast, cohort);
+      for (const [at, column] of columns.entries())
+        requireWideEnough(broadcast, broadcast.binnings[at]!, valuesOf(cohort, column, taking));
       contribution.set('histograms', histograms(cohort, frame, taking, broadcast.binnings));
       return contribution;
     }

@@ -80,6 +80,9 @@ export function contributingSites(
   return sites.filter((site) => site === own || described?.excludedSites.includes(site) !== true);
 }
 
+/** The histogram reaches this many standard deviations to either side of the mean. */
+export const REACH_SDS = 4;
+
 /** One column's histogram: all below `low`, then bins - 2 bins of `width` from `low` on, then all beyond. */
 export interface Binning {
   readonly low: number;
@@ -107,7 +110,13 @@ export type DescribeBroadcast =
       readonly sites: readonly string[];
       readonly mean: Float64Array;
     }
-  | { readonly phase: 'histograms'; readonly sites: readonly string[]; readonly binnings: readonly Binning[] };
+  | {
+      readonly phase: 'histograms';
+      readonly sites: readonly string[];
+      /** How many patients each of `sites` has: all sign the same list, and each knows its own entry. */
+      readonly patients: readonly number[];
+      readonly binnings: readonly Binning[];
+    };
 
 /** Numeric columns in result order: features, then numeric covariates (index into frame.covariates). */
 export function numericColumns(frame: Frame): { name: string; feature: number; covariate: number }[] {
