@@ -198,6 +198,8 @@ function additional(schema: JsonSchema | undefined): JsonSchema | undefined {
 function choose(schema: JsonSchema, value: unknown): JsonSchema {
   const alternatives = schema.oneOf ?? schema.anyOf;
   if (alternatives === undefined) return schema;
+  const filled = alternatives.filter((option) => option.type !== 'null');
+  if (filled.length === 1) return filled[0]!;
   const type = valueAt(value, ['type']);
   return alternatives.find((option) => option.properties?.['type']?.const === type) ?? schema;
 }

@@ -71,3 +71,16 @@ export function isOrthonormal(direction: readonly number[]): boolean {
     }
   return true;
 }
+
+/** The voxel index, fractional, of a position in mm (LPS): the inverse of `physicalPoint`. */
+export function continuousIndex(grid: Grid, point: Vec3): Vec3 {
+  const m = grid.direction.map((entry, k) => entry * grid.spacingMm[k % 3]!);
+  const at = (row: number, column: number): number => m[3 * (row % 3) + (column % 3)]!;
+  const cofactor = (row: number, column: number): number =>
+    at(row + 1, column + 1) * at(row + 2, column + 2) - at(row + 1, column + 2) * at(row + 2, column + 1);
+  const determinant = at(0, 0) * cofactor(0, 0) + at(0, 1) * cofactor(0, 1) + at(0, 2) * cofactor(0, 2);
+  const from = [0, 1, 2].map((axis) => point[axis]! - grid.origin[axis]!);
+  const along = (axis: number): number =>
+    (cofactor(0, axis) * from[0]! + cofactor(1, axis) * from[1]! + cofactor(2, axis) * from[2]!) / determinant;
+  return [along(0), along(1), along(2)];
+}

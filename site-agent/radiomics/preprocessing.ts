@@ -1,0 +1,92 @@
+import { assertSameGrid, GEOMETRY_TOLERANCE, gridDifferences } from '../imaging/grid-match.js';
+import { type Roi, roiOf } from '../imaging/roi.js';
+import type { Mask, Volume } from '../imaging/volume.js';
+import { type CheckedRoi, checkedRoi, maskOfLabel } from './check-mask.js';
+import { type Diagnostics, imageDiagnostics, maskDiagnostics } from './diagnostics.js';
+import { normalizeImage } from './normalize.js';
+import { boxWithin, cropAround, type ImageAndMask, resampleAround, resampleMask } from './resample.js';
+import { resegment } from './resegment.js';
+import type { PreprocessingSettings } from './settings.js';
+
+/** An image ready for filters and features. */
+export interface Prepared {
+  /** What filters see: the whole image, or what resampling and preCrop left around the region. */
+  readonly image: Volume;
+  /** The region of all classes but shape, on the image's grid; features are of the image cropped to its box. */
+  readonly roi: CheckedRoi;
+  /** The region of the shape classes: before resegmentation unless resegmentShape. */
+  readonly shapeRoi: Roi;
+  readonly diagnostics: Diagnostics;
+}
+
+/**
+ * Everything before filters and features, in PyRadiomics' order: the label, normalisation of the whole image, resampling
+ * or preCrop, the checks of the region, resegmentation. With resampling image and mask may be on different grids, as in
+ * PyRadiomics; otherwise only with `correctMask`.
+ *
+ * Source: PyRadiomics, featureextractor.execute and loadImage.
+ *
+ * @throws ConcordatError IMAGE_LABEL_ABSENT, IMAGE_GRID_MISMATCH, IMAGE_ROI_OUTSIDE, IMAGE_ROI_TOO_SMALL.
+ */
+export function prepare(
+  source: { readonly image: Volume; readonly mask: Volume },
+  settings: PreprocessingSettings,
+  { diagnose = true }: { readonly diagnose?: boolean } = {},
+): Prepared {
+  const diagnostics: Diagnostics = {};
+  const note = (found: () => Diagnostics): void => void (diagnose && Object.assign(diagnostics, found()));
+  let pair: ImageAndMask = { image: source.image, mask: maskOfLabel(source.mask, settings.label) };
+  note(() => ({
+    ...imageDiagnostics(source.image, 'original'),
+    ...maskDiagnostics(pair.mask, 'original', { labels: source.mask }),
+  }));
+  if (settings.normalize) pair = { ...pair, image: normalizeImage(pair.image, settings) };
+  const corrected = (before: ImageAndMask): ImageAndMask => {
+    const after = onOneGrid(before, settings);
+    if (after !== before) note(() => maskDiagnostics(after.mask, 'corrected', { image: after.image }));
+    return after;
+  };
+  if (settings.interpolator !== null && settings.resampledPixelSpacing !== null) {
+    const { interpolator, resampledPixelSpacing, padDistance } = settings;
+    pair = resampleAround(pair, { interpolator, resampledPixelSpacing, padDistance });
+    note(() => ({
+      ...imageDiagnostics(pair.image, 'interpolated'),
+      ...maskDiagnostics(pair.mask, 'interpolated', { image: pair.image }),
+    }));
+  } else {
+    pair = corrected(pair);
+    if (settings.preCrop) pair = cropAround(pair, checkedRoi(pair.mask, settings).box, settings.padDistance);
+  }
+  const whole = checkedRoi(pair.mask, settings);
+  if (settings.resegmentRange === null) return { image: pair.image, roi: whole, shapeRoi: whole, diagnostics };
+  const { resegmentRange, resegmentMode } = settings;
+  const mask = resegment(pair.image, whole, { resegmentRange, resegmentMode });
+  const roi = checkedRoi(mask, settings);
+  note(() => maskDiagnostics(mask, 'resegmented', { image: pair.image }));
+  return { image: pair.image, roi, shapeRoi: settings.resegmentShape ? roi : within(pair.mask, roi), diagnostics };
+}
+
+/** The mask on the image's grid; the same pair where it is there already. */
+function onOneGrid(pair: ImageAndMask, settings: PreprocessingSettings): ImageAndMask {
+  const tolerance = settings.geometryTolerance ?? GEOMETRY_TOLERANCE;
+  if (gridDifferences(pair.image, pair.mask, tolerance).length === 0) return pair;
+  if (!settings.correctMask) assertSameGrid(pair.image, pair.mask, tolerance);
+  boxWithin(pair.image, pair.mask);
+  return { ...pair, mask: resampleMask(pair.mask, pair.image) };
+}
+
+/**
+ * The mask within the box of what resegmentation left: PyRadiomics crops the region of its shape classes to that box too,
+ * although it is not resegmented.
+ */
+function within(mask: Mask, { box }: CheckedRoi): Roi {
+  const [nx, ny, nz] = mask.size;
+  const data = new Uint8Array(nx * ny * nz);
+  for (let z = box.lower[2]; z <= box.upper[2]; z++)
+    for (let y = box.lower[1]; y <= box.upper[1]; y++) {
+      const row = nx * (y + ny * z);
+      const [from, to] = [row + box.lower[0], row + box.upper[0] + 1];
+      data.set(mask.data.subarray(from, to), from);
+    }
+  return roiOf({ ...mask, data });
+}
