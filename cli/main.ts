@@ -6,6 +6,7 @@ import { registerCoordinator } from './commands/coordinator.js';
 import { registerDemo } from './commands/demo.js';
 import { registerKeys, unlockFolderOf } from './commands/keys.js';
 import { registerModel } from './commands/model.js';
+import { registerPhantom } from './commands/phantom.js';
 import { registerScores } from './commands/scores.js';
 import { registerSimulate } from './commands/simulate.js';
 import { registerSite } from './commands/site.js';
@@ -61,6 +62,7 @@ registerCoordinator(program);
 registerConsortium(program);
 registerModel(program);
 registerKeys(program);
+registerPhantom(program);
 registerScores(program);
 
 program.hook('preAction', async (_program, command) => {

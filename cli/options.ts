@@ -13,6 +13,16 @@ export function parseSeed(text: string): number {
   return seed;
 }
 
+/** A parser of whole numbers from `least` to `most`. */
+export function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < least || value > most)
+      throw new InvalidArgumentError(`it is a whole number from ${least} to ${most}.`);
+    return value;
+  };
+}
+
 /** `a,b` or repeated options -> names. */
 export function parseNames(text: string): string[] {
   return text

@@ -1,5 +1,6 @@
 import { didYouMean } from './did-you-mean.js';
 import { ConcordatError, type Problem } from './errors.js';
+import { imagingContradictions } from './imaging.js';
 import { readYaml, sortProblems } from './strict-yaml.js';
 import { modelName, type Study, type StudyModel, studySchema, studySites } from './study.js';
 
@@ -32,6 +33,8 @@ export function contradictions(study: Study): { path: Path; message: string }[] 
   columnRules(study, report);
   modelRules(study, report);
   validationRules(study, report);
+  if (study.imaging !== undefined)
+    for (const { path, message } of imagingContradictions(study.imaging)) report(['imaging', ...path], message);
   return found;
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { canonicalJson } from './canonical-json.js';
+import { imagingSchema } from './imaging.js';
 
 /**
  * The study document: everything that all sites must share, schema-checked, hashed, and approved by its hash.
@@ -126,6 +127,9 @@ export const studySchema = z.strictObject({
     training: z.array(siteName).min(1).describe('Sites whose patients train the model.'),
     external: z.array(siteName).default([]).describe('Sites that only validate the frozen model.'),
   }),
+  imaging: imagingSchema
+    .optional()
+    .describe('What every site extracts from its images; without it features come from the table.'),
   harmonization: z
     .strictObject({
       method: z

@@ -26,6 +26,15 @@ export const cohortConfigSchema = z.strictObject({
     .record(columnName, z.record(z.string(), cellText))
     .default({})
     .describe('Study name of a column: local value: value as the study has it, or a text of `missing`.'),
+  images: z
+    .strictObject({
+      table: z
+        .string()
+        .min(1)
+        .describe('CSV file of images and masks, relative to cohort.yaml; docs/radiomics.md has its columns.'),
+    })
+    .optional()
+    .describe('Images and lesion masks of the cases, for studies that extract features.'),
   clinical: clinicalSchema.optional().describe('Clinical scores to compute from columns of the table.'),
 });
 
