@@ -29,12 +29,12 @@ export function canonicalSettings(settings: ExtractionSettings, profile = 'pyrad
 
 /** The settings of a filter that the image type reads. */
 function effective(type: ImageType, filter: FilterSettings): Partial<FilterSettings> {
-  const { sigma, sigmaNames, startLevel, level, wavelet, gradientUseSpacing } = filter;
+  const { sigma, sigmaText, start_level, level, wavelet, gradientUseSpacing } = filter;
   switch (type) {
     case 'LoG':
-      return { sigma, sigmaNames };
+      return { sigma, sigmaText };
     case 'Wavelet':
-      return { startLevel, level, wavelet };
+      return { start_level, level, wavelet };
     case 'Gradient':
       return { gradientUseSpacing };
     case 'LBP2D':

@@ -49,10 +49,10 @@ export interface PreprocessingSettings {
 }
 
 export interface FilterSettings {
-  /** In mm. `sigmaNames` has them as Python writes them, since `1` and `1.0` give features of different names. */
+  /** In mm. `sigmaText` has them as Python writes them, since `1` and `1.0` give features of different names. */
   readonly sigma: readonly number[];
-  readonly sigmaNames: readonly string[];
-  readonly startLevel: number;
+  readonly sigmaText: readonly string[];
+  readonly start_level: number;
   readonly level: number;
   readonly wavelet: string;
   readonly gradientUseSpacing: boolean;
@@ -286,11 +286,11 @@ function preprocessingOf(setting: SettingFile): PreprocessingSettings {
   };
 }
 
-function filterOf(setting: SettingFile, sigmaNames: readonly string[]): FilterSettings {
+function filterOf(setting: SettingFile, sigmaText: readonly string[]): FilterSettings {
   return {
     sigma: setting.sigma ?? [],
-    sigmaNames,
-    startLevel: setting.start_level ?? 0,
+    sigmaText,
+    start_level: setting.start_level ?? 0,
     level: setting.level ?? 1,
     wavelet: setting.wavelet ?? 'coif1',
     gradientUseSpacing: setting.gradientUseSpacing ?? true,

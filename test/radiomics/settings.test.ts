@@ -57,7 +57,7 @@ describe('a PyRadiomics parameter file', () => {
       ['LoG', 1.5],
       ['Wavelet', 5],
     ]);
-    expect(settings.imageTypes[1]!.filter.sigmaNames).toEqual(['2.0', '3', '4.5']);
+    expect(settings.imageTypes[1]!.filter.sigmaText).toEqual(['2.0', '3', '4.5']);
     expect(settings.imageTypes[2]!.classes.voxelArrayShift).toBe(300);
     expect(settings.featureClasses.map(({ name }) => name)).toEqual(['shape', 'glcm', 'firstorder']);
     expect(settings.featureClasses[1]!.features).toEqual(['Contrast', 'Autocorrelation']);

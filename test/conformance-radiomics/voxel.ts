@@ -1,0 +1,3 @@
+import { notBuilt } from './not-built.js';
+
+export const voxel = notBuilt('voxel', 'pyradiomics/voxel', /^V.*\.json$/, 'not compared yet');
