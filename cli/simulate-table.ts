@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { bundleOf } from '../coordinator/bundle.js';
 import type { RoundRequest, StudyRun } from '../coordinator/study-run.js';
 import { localHarmonization } from '../harmonization/harmonized.site.js';
@@ -16,7 +17,7 @@ import { type Study, studySites } from '../shared/study.js';
 import { disclosiveModels } from '../shared/study-check.js';
 import { cohortsFromTable, guessIdColumn } from '../site-agent/cohort.site.js';
 import { type CohortMapping, PLAIN_MAPPING } from '../site-agent/cohort-config.js';
-import { readCohortConfig, readTable, scored } from '../site-agent/cohort-files.js';
+import { readCohortConfig, readTable, repeated, scored } from '../site-agent/cohort-files.js';
 import { DEFAULT_POLICY } from '../site-agent/policy.js';
 import { guardRulesOf, guardScheme } from '../site-agent/shell/decide.js';
 import { harmonizationInput } from '../site-agent/site-run.site.js';
@@ -56,7 +57,10 @@ export function simulateTable(
   const id = options.idColumn ?? config?.id ?? guessIdColumn(study, table, options.siteColumn);
   const mapping: CohortMapping = { ...(config ?? PLAIN_MAPPING), id };
   const loads = cohortsFromTable(study, mapping, table, options.siteColumn, { oneHolder: options.oneHolder });
-  const cohorts = loads.map((load) => load.cohort);
+  const folder = options.cohortYaml === undefined ? '.' : path.dirname(options.cohortYaml);
+  const cohorts = loads.map(({ cohort }) =>
+    config === null ? cohort : repeated(study, cohort, { ...config, id: mapping.id ?? config.id }, folder),
+  );
   // One holder of all rows is the pooled analysis: there is nobody to guard against, and risk sets stay in one hand.
   if (!options.oneHolder) requireStratified(study);
   const guards = options.oneHolder ? null : new SimulatedGuards(study, cohorts, options.guard);

@@ -10,6 +10,8 @@ import { logisticCoordinator } from '../shared/computations/logistic/advance.coo
 import { logisticDeclaration } from '../shared/computations/logistic/declaration.js';
 import { momentsCoordinator } from '../shared/computations/moments/advance.coordinator.js';
 import { momentsDeclaration } from '../shared/computations/moments/declaration.js';
+import { stabilityCoordinator } from '../shared/computations/stability/advance.coordinator.js';
+import { stabilityDeclaration } from '../shared/computations/stability/declaration.js';
 import { validateCoordinator } from '../shared/computations/validate/advance.coordinator.js';
 import { validateDeclaration } from '../shared/computations/validate/declaration.js';
 import type { CoordinatorRegistry } from './study-run.js';
@@ -22,5 +24,6 @@ export const COORDINATOR_COMPUTATIONS: CoordinatorRegistry = {
   fedavg: { declaration: fedAvgDeclaration, coordinator: fedAvgCoordinator },
   logistic: { declaration: logisticDeclaration, coordinator: logisticCoordinator },
   moments: { declaration: momentsDeclaration, coordinator: momentsCoordinator },
+  stability: { declaration: stabilityDeclaration, coordinator: stabilityCoordinator },
   validate: { declaration: validateDeclaration, coordinator: validateCoordinator },
 };

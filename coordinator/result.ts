@@ -2,6 +2,7 @@ import type { CombatResult } from '../harmonization/combat/declaration.js';
 import { canonicalJson } from '../shared/canonical-json.js';
 import type { DescribeResult } from '../shared/computations/describe/declaration.js';
 import type { ModelResult, MomentsResult } from '../shared/computations/frame.js';
+import type { StabilityResult } from '../shared/computations/stability/declaration.js';
 import type { ValidateResult } from '../shared/computations/validate/declaration.js';
 import { documentHash, encodeDocument } from '../shared/document.js';
 import { assert } from '../shared/errors.js';
@@ -33,6 +34,7 @@ export function studyResult(study: Study, run: StudyRun): Record<string, unknown
     outcome: describe.outcome,
     association: describe.association,
     harmonization: harmonizationSection(study, combat, moments, run),
+    ...selectionSection(study, run),
     model: published,
     ...(comparators.length > 0 ? { comparators } : {}),
     validation: withoutNotes(validate),
@@ -41,6 +43,23 @@ export function studyResult(study: Study, run: StudyRun): Record<string, unknown
   };
   const plain = plainJson(result, '', notes) as Record<string, unknown>;
   return { ...plain, notes: [...validate.notes, ...notes] };
+}
+
+/** What the models of all training sites were made of, where the study selects features. */
+function selectionSection(study: Study, run: StudyRun): Record<string, unknown> {
+  const stability = run.results.get('stability') as StabilityResult | undefined;
+  if (stability === undefined) return {};
+  const fit = stability.fits[`${study.harmonization.method}:all`]!;
+  const { kind, judge, minimum } = stability;
+  const features = study.cohort.features.map((feature, j) => ({
+    feature,
+    value: fit.value[j],
+    low: fit.low[j],
+    high: fit.high[j],
+    subjects: fit.subjects[j],
+    kept: fit.keep[j] === 1,
+  }));
+  return { selection: { stability: { kind, judge, minimum, features } } };
 }
 
 /** The bytes of result.json: keys sorted, shortest round-trip numbers, final newline. */

@@ -33,6 +33,8 @@ export interface Cohort {
   readonly calibration: Uint8Array;
   /** 1 = train, 0 = test, for tables that bring a split; all 1 otherwise. */
   readonly train: Uint8Array;
+  /** Repeated measurements: n x count x p row-major, NaN = missing; only for studies that judge stability. */
+  readonly repeats?: { readonly count: number; readonly values: Float64Array };
   /** Cases left out before anything was computed, counted by site and reason. */
   readonly exclusions: readonly { readonly site: string; readonly reason: string; readonly count: number }[];
 }

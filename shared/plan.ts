@@ -23,7 +23,7 @@ export interface Plan {
 /** `instance` is unique in the study (models carry their own names); `computation` names the halves. */
 export interface PlannedComputation {
   readonly instance: string;
-  readonly computation: 'describe' | 'combat' | 'moments' | 'logistic' | 'cox' | 'fedavg' | 'validate';
+  readonly computation: 'describe' | 'combat' | 'stability' | 'moments' | 'logistic' | 'cox' | 'fedavg' | 'validate';
   readonly spec: unknown;
 }
 
@@ -49,6 +49,7 @@ export function planStudy(study: Study): Plan {
     covariates: study.harmonization.covariates,
     mode: study.harmonization.mode,
   };
+  const stability = study.selection?.stability;
   const moments: MomentsSpec = { frame, fits };
   const validate: ValidateSpec = {
     frame,
@@ -65,6 +66,9 @@ export function planStudy(study: Study): Plan {
     computations: [
       { instance: 'describe', computation: 'describe', spec: describe },
       ...(combatFits.length > 0 ? [{ instance: 'combat', computation: 'combat', spec: combat } as const] : []),
+      ...(stability === undefined
+        ? []
+        : [{ instance: 'stability', computation: 'stability', spec: { frame, fits, ...stability } } as const]),
       { instance: 'moments', computation: 'moments', spec: moments },
       // The published model is compared under every harmonization; comparators only under the study's own.
       ...models.map((model, index) => plannedModel(frame, model, index === 0 ? fits : ownFits)),

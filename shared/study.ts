@@ -152,6 +152,28 @@ export const studySchema = z.strictObject({
         .describe('Cases of a held-out site used unlabelled to calibrate it, not scored.'),
     })
     .prefault({}),
+  selection: z
+    .strictObject({
+      stability: z
+        .strictObject({
+          kind: z
+            .enum(['ICC(1,1)', 'ICC(2,1)', 'ICC(3,1)'])
+            .default('ICC(3,1)')
+            .describe('Intraclass correlation (Shrout and Fleiss): one-way, agreement or consistency.'),
+          judge: z
+            .enum(['value', 'low'])
+            .default('value')
+            .describe('What must reach the minimum: the coefficient, or the lower end of its 95 % interval.'),
+          minimum: z.number().min(0).max(1).default(0.75).describe('Features below it do not enter the models.'),
+          repeats: z.int().min(2).max(100).default(2).describe('Measurements of every patient who has repeats.'),
+        })
+        .optional()
+        .describe(
+          'Keep features on which repeated measurements agree, judged anew in every fold, at training sites only.',
+        ),
+    })
+    .optional()
+    .describe('Which features enter the models.'),
   model: modelSchema.describe('The model that is published.'),
   comparators: z.array(modelSchema).default([]).describe('Further models trained and validated on the same folds.'),
   validation: z

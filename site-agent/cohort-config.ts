@@ -35,6 +35,15 @@ export const cohortConfigSchema = z.strictObject({
     })
     .optional()
     .describe('Images and lesion masks of the cases, for studies that extract features.'),
+  repeats: z
+    .strictObject({
+      table: z
+        .string()
+        .min(1)
+        .describe('CSV file with the id column, `reading` and the features, relative to cohort.yaml.'),
+    })
+    .optional()
+    .describe('Repeated measurements of some cases, for studies that judge the stability of features.'),
   clinical: clinicalSchema.optional().describe('Clinical scores to compute from columns of the table.'),
 });
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
+import type { Cohort } from '../shared/cohort.site.js';
 import { ConcordatError } from '../shared/errors.js';
 import type { Study } from '../shared/study.js';
 import { clinicalColumns, withScores } from './clinical/columns.site.js';
@@ -7,6 +8,7 @@ import type { ClinicalConfig } from './clinical/config.js';
 import { type CohortLoad, cohortOf } from './cohort.site.js';
 import { type CohortConfig, type CohortMapping, parseCohortConfig } from './cohort-config.js';
 import { parseTable, type Table } from './cohort-table.site.js';
+import { withRepeats } from './repeats.site.js';
 
 /** The one place of cohort loading that touches files. Everything behind it is pure. */
 
@@ -28,7 +30,14 @@ export function loadCohort(
   isRemoved: (id: string) => boolean = () => false,
 ): CohortLoad {
   const { config, table } = readCohortTable(cohortYaml);
-  return cohortOf(study, config, table, site, config.site ?? null, isRemoved);
+  const load = cohortOf(study, config, table, site, config.site ?? null, isRemoved);
+  return { ...load, cohort: repeated(study, load.cohort, config, dirname(cohortYaml)) };
+}
+
+/** The cohort with the repeated measurements that its cohort.yaml in `folder` names, where the study asks for them. */
+export function repeated(study: Study, cohort: Cohort, config: CohortConfig, folder: string): Cohort {
+  if (study.selection?.stability === undefined || config.repeats === undefined) return cohort;
+  return withRepeats(study, cohort, config, readTable(resolve(folder, config.repeats.table), config.separator));
 }
 
 /**

@@ -18,6 +18,9 @@ import { logisticDeclaration } from '../shared/computations/logistic/declaration
 import { checkMomentsBroadcast, checkMomentsResult } from '../shared/computations/moments/check-broadcast.js';
 import { momentsSite } from '../shared/computations/moments/contribute.site.js';
 import { momentsDeclaration } from '../shared/computations/moments/declaration.js';
+import { checkStabilityBroadcast, checkStabilityResult } from '../shared/computations/stability/check-broadcast.js';
+import { stabilitySite } from '../shared/computations/stability/contribute.site.js';
+import { stabilityDeclaration } from '../shared/computations/stability/declaration.js';
 import { checkValidateBroadcast } from '../shared/computations/validate/check-broadcast.js';
 import { validateSite } from '../shared/computations/validate/contribute.site.js';
 import { validateDeclaration } from '../shared/computations/validate/declaration.js';
@@ -63,6 +66,12 @@ export const SITE_COMPUTATIONS: SiteRegistry = {
     site: momentsSite,
     checkBroadcast: checkMomentsBroadcast,
     checkResult: checkMomentsResult,
+  },
+  stability: {
+    declaration: stabilityDeclaration,
+    site: stabilitySite,
+    checkBroadcast: checkStabilityBroadcast,
+    checkResult: checkStabilityResult,
   },
   // The last computation: nothing is built on its result.
   validate: {

@@ -8,7 +8,16 @@ import type { TensorSpec } from '../shared/tensors.js';
 import { approvalRuleSchema, ruleProblems } from './approvers.js';
 
 /** What a computation may be called here: exactly what this agent has site halves for. */
-export const COMPUTATION_NAMES = ['describe', 'combat', 'moments', 'logistic', 'cox', 'fedavg', 'validate'] as const;
+export const COMPUTATION_NAMES = [
+  'describe',
+  'combat',
+  'stability',
+  'moments',
+  'logistic',
+  'cox',
+  'fedavg',
+  'validate',
+] as const;
 
 export const PRESETS = ['strict', 'standard'] as const;
 export type Preset = (typeof PRESETS)[number];

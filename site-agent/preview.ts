@@ -48,6 +48,8 @@ function standIns(
   switch (planned.computation) {
     case 'describe':
       return { broadcasts: describeStandIns(frame), roundsMax: null };
+    case 'stability':
+      return { broadcasts: [{ phase: 'exponents' }, { phase: 'squares', fits: [] }], roundsMax: null };
     case 'moments':
       return {
         broadcasts: [{ phase: 'exponents' }, { phase: 'sums', fits: [] }, { phase: 'central', fits: [] }],

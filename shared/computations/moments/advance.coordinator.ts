@@ -3,6 +3,7 @@ import { agreedExponents } from '../../scaling.js';
 import { totalOf } from '../../tensors.js';
 import type { CoordinatorHalf } from '../computation.js';
 import type { FitMoments, MomentsResult, MomentsSpec } from '../frame.js';
+import type { StabilityResult } from '../stability/declaration.js';
 import type { MomentsBroadcast } from './declaration.js';
 
 interface FitState {
@@ -15,6 +16,8 @@ interface FitState {
 export interface MomentsState {
   readonly phase: MomentsBroadcast['phase'];
   readonly fits: readonly FitState[];
+  /** Which features stay, or null where the study selects none. */
+  readonly stability: StabilityResult | null;
 }
 
 /** Spread below this share of the largest value is rounding of a constant predictor, not variation. */
@@ -23,7 +26,15 @@ const CONSTANT = 1e-14;
 /** Three rounds: exponents and counts, sums, squares about the mean. All fits in step. */
 export const momentsCoordinator: CoordinatorHalf<MomentsSpec, MomentsBroadcast, MomentsState, MomentsResult> = {
   name: 'moments',
-  start: () => ({ kind: 'step', state: { phase: 'exponents', fits: [] }, broadcast: { phase: 'exponents' } }),
+  start: (_spec, results) => ({
+    kind: 'step',
+    state: {
+      phase: 'exponents',
+      fits: [],
+      stability: (results.get('stability') as StabilityResult | undefined) ?? null,
+    },
+    broadcast: { phase: 'exponents' },
+  }),
   advance(spec, state, total) {
     if (state.phase === 'exponents') {
       const fits = spec.fits.map((fit): FitState => {
@@ -36,7 +47,7 @@ export const momentsCoordinator: CoordinatorHalf<MomentsSpec, MomentsBroadcast, 
         };
       });
       const broadcast = { phase: 'sums' as const, fits: fits.map(({ exponents }) => ({ exponents })) };
-      return { kind: 'step', state: { phase: 'sums', fits }, broadcast };
+      return { kind: 'step', state: { ...state, phase: 'sums', fits }, broadcast };
     }
     if (state.phase === 'sums') {
       const fits = state.fits.map((fit, index): FitState => {
@@ -47,7 +58,7 @@ export const momentsCoordinator: CoordinatorHalf<MomentsSpec, MomentsBroadcast, 
         return { ...fit, mean };
       });
       const broadcast = { phase: 'central' as const, fits: fits.map(({ exponents, mean }) => ({ exponents, mean })) };
-      return { kind: 'step', state: { phase: 'central', fits }, broadcast };
+      return { kind: 'step', state: { ...state, phase: 'central', fits }, broadcast };
     }
     const entries = spec.fits.map((fit, index): [string, FitMoments] => {
       const { n, observed, exponents, mean } = state.fits[index]!;
@@ -57,7 +68,9 @@ export const momentsCoordinator: CoordinatorHalf<MomentsSpec, MomentsBroadcast, 
         const sd = observed[j]! > 0 ? Math.sqrt(sum / observed[j]!) : 0;
         return sd > CONSTANT ? sd : 0;
       });
-      const sd = scaledSd.map((value, j) => value * powerOfTwo(exponents[j]!));
+      const keep = state.stability?.fits[fit.id]?.keep;
+      // A predictor without spread enters no model: so does a feature that the study does not keep. Features come first.
+      const sd = scaledSd.map((value, j) => (keep?.[j] === 0 ? 0 : value * powerOfTwo(exponents[j]!)));
       if (fit.inner !== null) return [fit.id, { n, mean, sd, observed }];
       const within = totalOf(total, `${fit.id}/within`);
       const betweenSites = central.map((sum, j) =>
