@@ -103,8 +103,8 @@ describe('describe', () => {
     expect(got.n).toBe(values.length);
     expect(got.missing).toBe(taking.length - values.length);
     // f001 has mean / sd = 1e6: ten of sixteen digits of its spread survive in the table itself.
-    expect(Math.abs(got.mean! - mean) / sd).toBeLessThan(1e-9);
-    expect(Math.abs(got.sd! - sd) / sd).toBeLessThan(1e-9);
+    expect(Math.abs((got.mean as number) - mean) / sd).toBeLessThan(1e-9);
+    expect(Math.abs((got.sd as number) - sd) / sd).toBeLessThan(1e-9);
   });
 
   it.each([
@@ -114,7 +114,7 @@ describe('describe', () => {
   ] as const)('every quantile of %s lies within the stated resolution of the order statistic', (name, pick) => {
     const sorted = valuesOf(pick).sort((a, b) => a - b);
     const got = numeric(name);
-    expect(got.resolution!).toBeLessThan(got.sd! / 2);
+    expect(got.resolution!).toBeLessThan((got.sd as number) / 2);
     let compared = 0;
     for (const { p, value } of got.quantiles!) {
       const exact = sorted[Math.max(1, Math.ceil(p * sorted.length - 1e-9)) - 1]!;
@@ -221,11 +221,14 @@ describe('describe', () => {
     const shuffled = run(holdersOf([...rows].reverse(), 'one', FEATURES, COVARIATES)).result;
     expect(shuffled).toEqual(one);
     for (const name of ['f001', 'f002', 'age']) {
-      const [a, b] = [numeric(name), one.columns[name] as NumericDescription];
+      const [a, b] = [numeric(name), one.columns[name]].map((column) => {
+        const { mean, sd } = column as NumericDescription;
+        return { mean: mean as number, sd: sd as number };
+      }) as [{ mean: number; sd: number }, { mean: number; sd: number }];
       // A sum is rounded once at each holder: one unit in the last place of the mean, in standard deviations.
-      const rounding = (Math.abs(b.mean!) / b.sd!) * 2 ** -52;
-      expect(Math.abs(a.mean! - b.mean!) / a.sd!).toBeLessThan(1e-12 + rounding);
-      expect(Math.abs(a.sd! - b.sd!) / a.sd!).toBeLessThan(1e-12);
+      const rounding = (Math.abs(b.mean) / b.sd) * 2 ** -52;
+      expect(Math.abs(a.mean - b.mean) / a.sd).toBeLessThan(1e-12 + rounding);
+      expect(Math.abs(a.sd - b.sd) / a.sd).toBeLessThan(1e-12);
     }
     expect(one.sites).toEqual(result.sites);
   });

@@ -23,6 +23,7 @@ import {
   siteEventsName,
   studySitesOf,
 } from './declaration.js';
+import { fewestObserved, isSmall, SUPPRESSED, shownCounts, suppressSmall } from './small-counts.js';
 import { type EventMark, type HiddenSites, hiddenSites, type MarkedSite } from './suppression.js';
 
 export interface DescribeState {
@@ -45,7 +46,6 @@ export interface DescribeState {
   readonly binnings: readonly Binning[];
 }
 
-const SUPPRESSED: Count = { suppressed: true };
 /** Spread below this share of the largest value is rounding of a constant column. */
 const CONSTANT = 1e-14;
 
@@ -64,7 +64,7 @@ export const describeCoordinator: CoordinatorHalf<DescribeSpec, DescribeBroadcas
       case 'counts':
         return afterCounts(spec, total);
       case 'sums':
-        return afterSums(state, total);
+        return afterSums(spec.frame, state, total);
       case 'central':
         return afterCentral(spec.frame, state, total);
       case 'histograms':
@@ -156,10 +156,13 @@ function pooledSites(frame: Frame, hidden: readonly string[]): readonly string[]
   return isEnough(training) && isEnough(hidden.length - training) ? hidden : [];
 }
 
-function afterSums(state: DescribeState, total: Total): Advance {
-  const mean = totalOf(total, 'sums').map((sum, at) =>
-    state.observed[at]! > 0 ? (sum / state.observed[at]!) * powerOfTwo(state.exponents[at]!) : Number.NaN,
-  );
+function afterSums(frame: Frame, state: DescribeState, total: Total): Advance {
+  const mean = totalOf(total, 'sums').map((sum, at) => {
+    const n = state.observed[at]!;
+    // A mean over few patients is close to one patient's value: neither sites nor readers are told.
+    if (n === 0 || isSmall(n, frame.minimumCount)) return Number.NaN;
+    return (sum / n) * powerOfTwo(state.exponents[at]!);
+  });
   const described = state.described.map((site): SiteDescription => {
     if (!state.shown.includes(site.name)) return site;
     const [events, told] = totalOf(total, siteEventsName(site.name));
@@ -189,7 +192,8 @@ function afterCentral(frame: Frame, state: DescribeState, total: Total): Advance
   });
   const binnings = [...sd].map((spread, at): Binning => {
     // No more bins than one for every minimumCount patients, two of them for what lies beyond.
-    const bins = Math.floor(state.observed[at]! / Math.max(1, frame.minimumCount));
+    const minimumCount = Math.max(1, frame.minimumCount);
+    const bins = Math.floor(fewestObserved(state.observed[at]!, state.n, minimumCount) / minimumCount);
     if (!(spread > 0) || bins < 3) return { low: 0, width: 1, bins: 0 };
     return { low: state.mean[at]! - REACH_SDS * spread, width: (2 * REACH_SDS * spread) / (bins - 2), bins };
   });
@@ -236,15 +240,20 @@ function resultOf(spec: DescribeSpec, state: DescribeState, histograms: Float64A
     const binning = state.binnings[at]!;
     const cells = histograms.subarray(offset, offset + binning.bins);
     offset += binning.bins;
+    const counts = shownCounts(n, state.n, frame.minimumCount);
+    if (isSmall(n, frame.minimumCount)) {
+      columns[name] = { ...counts, mean: SUPPRESSED, sd: SUPPRESSED, quantiles: null, resolution: null };
+      continue;
+    }
     const isConstant = n >= 2 && sd === 0;
+    const fewest = fewestObserved(n, state.n, frame.minimumCount);
     columns[name] = {
-      n,
-      missing: state.n - n,
+      ...counts,
       mean: Number.isNaN(mean) ? null : mean,
       sd: Number.isNaN(sd) ? null : sd,
       quantiles:
         binning.bins > 0 || isConstant
-          ? spec.quantiles.map((p) => ({ p, value: isConstant ? mean : quantile(frame, cells, binning, n, p) }))
+          ? spec.quantiles.map((p) => ({ p, value: isConstant ? mean : quantile(frame, cells, binning, n, fewest, p) }))
           : null,
       resolution: binning.bins > 0 ? binning.width : isConstant ? 0 : null,
     };
@@ -254,10 +263,12 @@ function resultOf(spec: DescribeSpec, state: DescribeState, histograms: Float64A
     const counts = state.levels.subarray(level, level + levels.length);
     level += levels.length;
     const n = counts.reduce((sum, count) => sum + count, 0);
-    const shown = suppressSmall(counts, frame.minimumCount);
+    // Patients without a level are one more count of the same patients; where it is suppressed, so is n.
+    const shown = suppressSmall([...counts, state.n - n], frame.minimumCount);
+    const missing = shown[levels.length]!;
     columns[name] = {
-      n,
-      missing: state.n - n,
+      n: missing === SUPPRESSED ? SUPPRESSED : n,
+      missing,
       levels: levels.map((entry, index) => ({ level: entry, n: shown[index]! })),
     };
   }
@@ -278,11 +289,13 @@ function quantile(
   cells: Float64Array,
   { low, width, bins }: Binning,
   n: number,
+  fewest: number,
   p: number,
 ): Count | null {
-  const rank = Math.min(n, Math.max(1, Math.ceil(p * n - 1e-9)));
+  const rankOf = (of: number) => Math.min(of, Math.max(1, Math.ceil(p * of - 1e-9)));
   // A value that few patients reach is close to one patient's own.
-  if (Math.min(rank, n - rank + 1) < frame.minimumCount) return SUPPRESSED;
+  if (Math.min(rankOf(fewest), fewest - rankOf(fewest) + 1) < frame.minimumCount) return SUPPRESSED;
+  const rank = rankOf(n);
   let before = 0;
   for (let bin = 0; bin < bins; bin++) {
     const count = cells[bin]!;
@@ -293,17 +306,6 @@ function quantile(
     before += count;
   }
   return null;
-}
-
-/** Small counts are suppressed; a single suppressed one takes the next smallest along, or the sum would tell it. */
-function suppressSmall(counts: Float64Array, minimumCount: number): Count[] {
-  const hidden = [...counts.keys()].filter((index) => counts[index]! > 0 && counts[index]! < minimumCount);
-  if (hidden.length === 1) {
-    const others = [...counts.keys()].filter((index) => !hidden.includes(index) && counts[index]! > 0);
-    others.sort((a, b) => counts[a]! - counts[b]! || a - b);
-    hidden.push(...others.slice(0, 1));
-  }
-  return [...counts].map((count, index) => (hidden.includes(index) ? SUPPRESSED : count));
 }
 
 /** Pearson's chi-square of events by site, over the sites whose counts are shown. */

@@ -8,11 +8,12 @@ import type { HiddenSites } from './suppression.js';
 export type Count = number | { readonly suppressed: true };
 
 export interface NumericDescription {
-  readonly n: number;
-  readonly missing: number;
-  /** Null where nobody observed the column. sd has divisor n - 1 and is null for n < 2. */
-  readonly mean: number | null;
-  readonly sd: number | null;
+  /** Patients with a value and without. Both are suppressed where either is small: their sum is public. */
+  readonly n: Count;
+  readonly missing: Count;
+  /** Null where nobody observed the column, suppressed where few did. sd has divisor n - 1 and is null for n < 2. */
+  readonly mean: Count | null;
+  readonly sd: Count | null;
   /**
    * Smallest value with at least that share of the patients at or below it, from a histogram: it lies within one
    * `resolution` of the true one. Null where it falls beyond four sd of the mean, where the histogram ends; suppressed
@@ -26,9 +27,10 @@ export interface NumericDescription {
 }
 
 export interface CategoricalDescription {
-  readonly n: number;
-  readonly missing: number;
-  /** A small count is suppressed, and a second one beside it where the rest would give it away. */
+  /** Suppressed where `missing` is. */
+  readonly n: Count;
+  readonly missing: Count;
+  /** A small count of levels or of `missing` is suppressed, and more beside it where the rest would give it away. */
   readonly levels: readonly { readonly level: string; readonly n: Count }[];
 }
 
