@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { writeNewFile } from '../shared/durable-files.js';
 import { ed25519PublicKey } from '../shared/ed25519.js';
 import { ConcordatError } from '../shared/errors.js';
 import { fromHex, toHex } from '../shared/hex.js';
@@ -17,14 +18,8 @@ export function initConsortium(dir: string): Uint8Array {
   if (existsSync(file)) throw new ConcordatError('ENROLL_KEYS_EXIST', `${dir} already holds a consortium key`);
   const seed = new Secret(randomBytes(32));
   const publicKey = ed25519PublicKey(seed);
-  try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
-    writeFlushed(file, `${toHex(seed.reveal())}\n`, 0o600);
-    writeFlushed(path.join(dir, 'consortium.pub'), `${toHex(publicKey)}\n`, 0o644);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ConcordatError('STORE_UNWRITABLE', `${dir} cannot be written: ${reason}`, { cause: error });
-  }
+  writeNewFile(file, `${toHex(seed.reveal())}\n`, 0o600);
+  writeNewFile(path.join(dir, 'consortium.pub'), `${toHex(publicKey)}\n`, 0o644);
   return publicKey;
 }
 
@@ -99,14 +94,4 @@ function readConsortiumKey(dir: string): Secret {
     throw new ConcordatError('ENROLL_KEYS_MISSING', `${dir} holds no consortium key`, { hint });
   }
   return new Secret(seed);
-}
-
-function writeFlushed(file: string, content: string, mode: number): void {
-  const handle = openSync(file, 'wx', mode);
-  try {
-    writeSync(handle, content);
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
 }

@@ -114,6 +114,8 @@ export const guardStateShape = z.looseObject({
 /** A line of the egress ledger as it stands in the store; whether the chain holds is another question. */
 export const ledgerLineShape = z.looseObject({
   sequence: z.int().min(1),
+  study: z.string(),
+  bytes: countShape,
   previousHash: z.string().refine(isSha256),
   hash: z.string().refine(isSha256),
 });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readPort } from '../cli/address.js';
+import { takeAnswer } from '../cli/inbox-answer.js';
 import { createInvitation, enroll, initCoordinator, pendingEnrollments } from '../coordinator/enrollment.js';
 import { readLedgerEvents } from '../coordinator/ledger-heads.js';
 import { readRegistry } from '../coordinator/registry.js';
@@ -11,7 +12,7 @@ import { encodeDocument } from '../shared/document.js';
 import { tokenHash } from '../shared/enrollment.js';
 import { memoryBlobStore, memoryEventStore } from '../shared/memory-stores.js';
 import { enrollSite, initSite, readSiteKeys } from '../site-agent/keys.js';
-import { readCountersigned } from '../site-agent/shell/ledger-keeper.js';
+import { readCountersigned, readLedger } from '../site-agent/shell/ledger-keeper.js';
 
 /** Files and records that were written whole and are not what they should be: an error by name, never a crash half way. */
 const NOW = Date.UTC(2026, 10, 21);
@@ -48,6 +49,17 @@ describe('what is read again', () => {
 
   it.each([...NONE, '{"port":0}', '{"port":"7443"}'])('an address %s', (text) => {
     expect(() => readPort(write('address.json', text))).toThrow(damaged);
+  });
+
+  it.each([...NONE, '{"ok":"yes"}', '{"ok":false,"code":"NO_SUCH_CODE"}'])("a coordinator's answer %s", (text) => {
+    const request = write('inbox/1.json', '{}');
+    expect(takeAnswer(request)).toBeUndefined();
+    write('inbox/1.json.done', text);
+    expect(() => takeAnswer(request)).toThrow(damaged);
+  });
+
+  it.each([...NONE, '{"sequence":1}'])('a line of the egress ledger %s', (text) => {
+    expect(() => readLedger({ ledger: () => [text] })).toThrow(damaged);
   });
 
   it.each([...NONE, '{"site":"../x"}'])("a site's name %s", async (text) => {

@@ -60,9 +60,7 @@ export function registerCoordinator(program: Command): void {
       const out = output(command.optsWithGlobals()['json'] === true);
       const { coordinatorRecord } = await import('../observe/log-records.js');
       const metrics =
-        options.metrics === undefined
-          ? null
-          : (await import('../observe/metrics.js')).coordinatorMetrics(options.dir, Date.now);
+        options.metrics === undefined ? null : (await import('../observe/metrics.js')).coordinatorMetrics(options.dir);
       const observer = await startObserver(options, {
         role: 'coordinator',
         name: 'coordinator',

@@ -90,11 +90,7 @@ export function registerSite(program: Command): void {
         metrics:
           options.metrics === undefined
             ? null
-            : (await import('../observe/metrics.js')).siteMetrics(
-                options.dir,
-                Date.now,
-                () => running?.current?.ledger() ?? [],
-              ),
+            : (await import('../observe/metrics.js')).siteMetrics(options.dir, () => running?.current?.ledger() ?? []),
         tracing: async (processor) => (await import('../observe/tracing.js')).siteTracing(name, processor),
         say: progress,
       });

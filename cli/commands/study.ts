@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
-import { ConcordatError, type ErrorCode } from '../../shared/errors.js';
+import { ConcordatError } from '../../shared/errors.js';
 import { planStudy } from '../../shared/plan.js';
 import { type Study, studyHash, studySites } from '../../shared/study.js';
 import { checkStudyPlan } from '../../shared/study-check.js';
@@ -10,6 +10,7 @@ import { studyDocument } from '../../shared/study-signatures.js';
 import { output } from '../console.js';
 import { table } from '../format.js';
 import { leavesTable, studyCheckText } from '../format-site.js';
+import { takeAnswer } from '../inbox-answer.js';
 
 export function registerStudy(program: Command): void {
   const study = program.command('study').description('a study is a document: check it, propose it, follow it');
@@ -192,16 +193,10 @@ async function throughInbox(folder: string, request: Record<string, unknown>): P
   writeFileSync(`${file}.draft`, JSON.stringify(request));
   renameSync(`${file}.draft`, file);
   for (let waited = 0; waited < 10_000; waited += 50) {
-    if (existsSync(`${file}.done`)) {
-      const answer = JSON.parse(readFileSync(`${file}.done`, 'utf8')) as {
-        ok: boolean;
-        code?: ErrorCode;
-        message?: string;
-      };
-      rmSync(`${file}.done`, { force: true });
-      if (answer.ok) return;
+    const answer = takeAnswer(file);
+    if (answer?.ok === true) return;
+    if (answer !== undefined)
       throw new ConcordatError(answer.code ?? 'INTERNAL_BUG', answer.message ?? 'the coordinator refused');
-    }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   throw new ConcordatError('CLI_COORDINATOR_SILENT', `the coordinator of ${folder} has not answered for 10 seconds`);

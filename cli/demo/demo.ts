@@ -10,6 +10,7 @@ import { rosterHash } from '../../shared/roster.js';
 import { modelName, type Study, studyHash, studySites } from '../../shared/study.js';
 import { parseStudy, resolveFeatures } from '../../shared/study-parse.js';
 import { loadCohort } from '../../site-agent/cohort-files.js';
+import { readLedger } from '../../site-agent/shell/ledger-keeper.js';
 import { openSiteStore } from '../../site-agent/store.js';
 import { approvalPicture } from '../approval-picture.js';
 import { readFolder } from '../commands/model.js';
@@ -241,7 +242,7 @@ async function scorePatient(input: Shown, bundle: string): Promise<string> {
 function egressOf(federation: Federation, site: string): LedgerEntry[] {
   const store = openSiteStore(federation.siteFolder(site));
   try {
-    return store.ledger().map((line) => JSON.parse(line) as LedgerEntry);
+    return readLedger(store);
   } finally {
     store.close();
   }

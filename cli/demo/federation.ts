@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInvitation, initCoordinator } from '../../coordinator/enrollment.js';
 import { ConcordatError } from '../../shared/errors.js';
@@ -8,6 +8,7 @@ import { enrollSite, initSite } from '../../site-agent/keys.js';
 import { requestEnrollment } from '../../site-agent/rpc.js';
 import { readPort } from '../address.js';
 import { initConsortium, signRoster } from '../consortium-keys.js';
+import { takeAnswer } from '../inbox-answer.js';
 import { DemoProcess, until } from './processes.js';
 
 /** A federation of real processes in one folder: coordinator and site agents, as `concordat` would start them by hand. */
@@ -109,10 +110,7 @@ export async function proposeStudy(federation: Federation, study: Study): Promis
   );
   renameSync(`${file}.draft`, file);
   const answer = await until(
-    () =>
-      existsSync(`${file}.done`)
-        ? (JSON.parse(readFileSync(`${file}.done`, 'utf8')) as { ok: boolean; message?: string })
-        : undefined,
+    () => takeAnswer(file),
     () => new ConcordatError('CLI_COORDINATOR_SILENT', 'the coordinator did not take the study within 30 seconds'),
     30_000,
   );

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { type LedgerEntry, verifyLedger } from '../../shared/egress-ledger.js';
+import { verifyLedger } from '../../shared/egress-ledger.js';
 import { readCohortTable } from '../../site-agent/cohort-files.js';
 import { type Enrolled, readEnrolled, readSiteKeys } from '../../site-agent/keys.js';
 import { openRegistry } from '../../site-agent/rpc.js';
+import { readLedger } from '../../site-agent/shell/ledger-keeper.js';
 import { openSiteStore } from '../../site-agent/store.js';
 import { sitePolicy } from '../run-site.js';
 import {
@@ -81,7 +82,7 @@ function storeCheck(folder: string): Check {
   if (!existsSync(path.join(folder, 'site.db'))) return skipped('store', 'none yet: the agent makes it');
   const store = openSiteStore(folder);
   try {
-    const ledger = store.ledger().map((line) => JSON.parse(line) as LedgerEntry);
+    const ledger = readLedger(store);
     verifyLedger(ledger);
     return ok('store', `opens; egress ledger of ${ledger.length} entries is intact`);
   } finally {

@@ -1,10 +1,17 @@
 import { statfsSync } from 'node:fs';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { z } from 'zod';
+import { countShape, readStoredJson } from '../../shared/stored-shapes.js';
 import { PROGRAM_VERSION } from '../version.js';
 import type { CoordinatorEvent, SiteEvent } from './log-records.js';
 
 /** Seconds; a small study's round takes milliseconds, a network of 10^7 weights over a slow line minutes. */
 const DURATION_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600];
+
+const ledgerBytesShape = z.looseObject({ bytes: countShape });
+
+/** Durations are differences of this clock: the wall clock may be set, and a duration must not be negative for that. */
+const monotonic = (): number => performance.now();
 
 export interface Metrics<Event> {
   readonly registry: Registry;
@@ -38,7 +45,7 @@ function newRegistry(role: 'coordinator' | 'site', folder: string): Registry {
  */
 export function coordinatorMetrics(
   folder: string,
-  nowMs: () => number,
+  monotonicMs: () => number = monotonic,
 ): Metrics<CoordinatorEvent> & { stored(site: string, sizeBytes: number): void } {
   const registry = newRegistry('coordinator', folder);
   const registers = [registry];
@@ -96,7 +103,7 @@ export function coordinatorMetrics(
   const closeRound = (study: string) => {
     const round = open.get(study);
     if (round === undefined) return;
-    duration.observe({ computation: round.computation }, (nowMs() - round.sinceMs) / 1000);
+    duration.observe({ computation: round.computation }, (monotonicMs() - round.sinceMs) / 1000);
     open.delete(study);
   };
   return {
@@ -117,7 +124,7 @@ export function coordinatorMetrics(
         case 'round':
           closeRound(event.studyHash);
           rounds.inc({ computation: event.computation });
-          open.set(event.studyHash, { computation: event.computation, sinceMs: nowMs() });
+          open.set(event.studyHash, { computation: event.computation, sinceMs: monotonicMs() });
           return;
         case 'round-report': {
           const { report } = event;
@@ -138,7 +145,11 @@ export function coordinatorMetrics(
 }
 
 /** Prometheus metrics of a site agent, for the hospital's own monitoring. `ledger` gives the egress ledger's lines. */
-export function siteMetrics(folder: string, nowMs: () => number, ledger: () => readonly string[]): Metrics<SiteEvent> {
+export function siteMetrics(
+  folder: string,
+  ledger: () => readonly string[],
+  monotonicMs: () => number = monotonic,
+): Metrics<SiteEvent> {
   const registry = newRegistry('site', folder);
   const registers = [registry];
   const connected = new Gauge({
@@ -175,7 +186,7 @@ export function siteMetrics(folder: string, nowMs: () => number, ledger: () => r
   let bytes = 0;
   const read = () => {
     const lines = ledger();
-    for (const line of lines.slice(entries)) bytes += (JSON.parse(line) as { bytes?: number }).bytes ?? 0;
+    for (const line of lines.slice(entries)) bytes += readStoredJson(line, ledgerBytesShape, 'the egress ledger').bytes;
     entries = lines.length;
   };
   new Gauge({
@@ -214,11 +225,11 @@ export function siteMetrics(folder: string, nowMs: () => number, ledger: () => r
           return studies.inc({ state: event.state });
         }
         case 'round': {
-          if (event.what === 'joined') joined.set(event.studyHash, nowMs());
+          if (event.what === 'joined') joined.set(event.studyHash, monotonicMs());
           if (event.what !== 'uploaded') return;
           contributions.inc({ computation: event.computation });
           const since = joined.get(event.studyHash);
-          if (since !== undefined) duration.observe({ computation: event.computation }, (nowMs() - since) / 1000);
+          if (since !== undefined) duration.observe({ computation: event.computation }, (monotonicMs() - since) / 1000);
           return;
         }
         case 'problem':

@@ -9,6 +9,7 @@ import type { SiteStore } from '../../shared/stores.js';
 import { caseHash } from '../cohort-freeze.site.js';
 import { overlapDecision } from '../guard.js';
 import { type KnownStudy, knownStudies } from '../site-records.js';
+import { readLedger } from './ledger-keeper.js';
 
 /**
  * Patients who have withdrawn: a list of keyed hashes in the site's log. Every cohort that is loaded for a new study leaves
@@ -92,11 +93,9 @@ export function removeCases(
   store.append(
     fresh.map((hash) => ({ study: '', type: REMOVAL, payload: encodeDocument({ hash, atMs: place.nowMs }) })),
   );
+  // After the list is durable: a damaged ledger keeps nobody on it.
   const left = new Map<string, number>();
-  for (const line of store.ledger()) {
-    const { study } = JSON.parse(line) as { readonly study: string };
-    left.set(study, (left.get(study) ?? 0) + 1);
-  }
+  for (const { study } of readLedger(store)) left.set(study, (left.get(study) ?? 0) + 1);
   const all = new Set([...listed, ...hashes]);
   const studies = knownStudies(store);
   const earlier = studies.flatMap(({ studyHash, cohort }) =>

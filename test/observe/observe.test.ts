@@ -1,5 +1,5 @@
 import { InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { coordinatorRecord, siteRecord } from '../../cli/observe/log-records.js';
 import { coordinatorMetrics, siteMetrics } from '../../cli/observe/metrics.js';
 import { serveMetrics } from '../../cli/observe/metrics-server.js';
@@ -52,13 +52,37 @@ describe('metrics', () => {
     expect(read.get('concordat_disk_free_bytes')).toBeGreaterThan(0);
   });
 
+  it('measure durations by a clock that nobody sets: none is negative after the wall clock was set back', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 10, 21) });
+    try {
+      const metrics = coordinatorMetrics(world.root);
+      const own = siteMetrics(world.root, () => []);
+      for (const event of world.progress) {
+        vi.setSystemTime(Date.now() - 3_600_000);
+        metrics.observe(event);
+      }
+      for (const event of world.site('alder').progress) {
+        vi.setSystemTime(Date.now() - 3_600_000);
+        own.observe(event);
+      }
+      const sums = [...(await samples(metrics.registry)), ...(await samples(own.registry))].filter(([key]) =>
+        key.includes('_duration_seconds_sum'),
+      );
+      expect(sums.length).toBeGreaterThan(5);
+      expect(sums.filter(([, seconds]) => seconds < 0 || seconds > 60)).toEqual([]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it.each(['', 'null', '{}', '{"bytes":"7"}'])('do not take for a ledger what is none: %s', async (line) => {
+    const metrics = siteMetrics(world.root, () => [line]);
+    await expect(metrics.registry.metrics()).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
+  });
+
   it('of a site count contributions and what the ledger says has left', async () => {
     const { progress, store } = world.site('alder');
-    const metrics = siteMetrics(
-      world.root,
-      () => 0,
-      () => store.ledger(),
-    );
+    const metrics = siteMetrics(world.root, () => store.ledger());
     for (const event of progress) metrics.observe(event);
     const read = await samples(metrics.registry);
     const uploads = progress.filter((event) => event.kind === 'round' && event.what === 'uploaded').length;

@@ -69,18 +69,14 @@ function tap(of: Composed, scanner: Scanner): void {
 async function seeTheRest(of: Composed, scanner: Scanner): Promise<void> {
   for (const record of of.events.replay()) scanner.see('events', record);
   scanner.seeFolder('folder', of.root, (file) => SITES.includes(file.split(path.sep)[0]!));
-  const metrics = coordinatorMetrics(of.root, () => 0);
+  const metrics = coordinatorMetrics(of.root);
   for (const event of of.progress) {
     metrics.observe(event);
     scanner.see('coordinator log', [event, coordinatorRecord(event)]);
   }
   scanner.see('coordinator metrics', await metrics.registry.metrics());
   for (const site of of.sites.values()) {
-    const own = siteMetrics(
-      site.folder,
-      () => 0,
-      () => site.store.ledger(),
-    );
+    const own = siteMetrics(site.folder, () => site.store.ledger());
     for (const event of site.progress) {
       own.observe(event);
       scanner.see('site log', [event, siteRecord(event)]);

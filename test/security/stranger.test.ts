@@ -186,7 +186,21 @@ describe('tokens', () => {
     expect(await code('10.0.0.1')).toBe('ENROLL_TRIES_EXCEEDED');
     expect(await tries.tried('10.0.0.2', async () => 'in')).toBe('in');
     for (let n = 0; n < 3 * LIMITS.refusalsRemembered; n++) await code(`net ${n}`);
-    expect((tries as unknown as { failures: Map<string, unknown> }).failures.size).toBe(LIMITS.refusalsRemembered);
+    expect((tries as unknown as { tries: Map<string, unknown> }).tries.size).toBe(LIMITS.refusalsRemembered);
+    // Calls that overlap are counted before they are answered; what was no guess is taken back.
+    const answers: (() => void)[] = [];
+    const slow = () => new Promise<never>((_, reject) => answers.push(() => void wrong().catch(reject)));
+    const codes = Array.from({ length: LIMITS.enrollmentTriesMax + 5 }, () =>
+      tries.tried('10.0.0.3', slow).catch((error: ConcordatError) => error.code),
+    );
+    expect(answers.length).toBe(LIMITS.enrollmentTriesMax);
+    for (const answer of answers) answer();
+    expect((await Promise.all(codes)).filter((said) => said === 'ENROLL_TOKEN_UNKNOWN').length).toBe(answers.length);
+    const broken = () => Promise.reject(new ConcordatError('ENROLL_TOKEN_USED', 'used'));
+    for (let n = 0; n < 2 * LIMITS.enrollmentTriesMax; n++)
+      expect(await tries.tried('10.0.0.4', broken).catch((error: ConcordatError) => error.code)).toBe(
+        'ENROLL_TOKEN_USED',
+      );
   });
 });
 

@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { approvalPicture } from '../../cli/approval-picture.js';
+import { type LedgerEntry, ledgerEntry } from '../../shared/egress-ledger.js';
 import { memorySiteStore } from '../../shared/memory-stores.js';
 import { Secret } from '../../shared/secret.js';
 import type { SiteStore } from '../../shared/stores.js';
@@ -72,8 +73,12 @@ describe('a patient withdraws', () => {
     const hash = propose(smallStudy('running'));
     approve(hash);
     store.append([encodeSiteRecord(hash, { type: 'started', approvals: [] })]);
-    store.appendLedger(JSON.stringify({ study: hash }));
-    store.appendLedger(JSON.stringify({ study: hash }));
+    let last: LedgerEntry | null = null;
+    for (const round of [1, 2]) {
+      const released = { time: '', study: hash, computation: 'describe', round, attempt: 1, leaves: [], patients: 40 };
+      last = ledgerEntry(last, { ...released, sha256: `${round}`.repeat(64), masked: true });
+      store.appendLedger(JSON.stringify(last));
+    }
     const { effects } = remove('alder-7', 'nobody');
     expect(effects).toEqual([
       { study: hash, name: hash.slice(0, 6), state: 'running', cases: 1, contributions: 2, overlaps: true },
