@@ -10,16 +10,16 @@ export type LineFilter = (input: Float64Array, output: Float64Array, length: num
 const LANES = 16;
 
 /**
- * Filters every line along `axis`, keeping the samples `from` to `to` (exclusive) of each, so that `out` has the size of the source
- * with that axis shortened. Lines are computed in float64, whatever the arrays' types.
+ * Filters every line along `axis`, once for each filter, keeping the samples `from` to `to` (exclusive) of each, so that an output has
+ * the size of the source with that axis shortened. Lines are computed in float64, whatever the arrays' types.
  */
 export function filterLines(
   data: Samples,
   size: Vec3,
   axis: 0 | 1 | 2,
   [from, to]: readonly [number, number],
-  out: Float32Array | Float64Array,
-  filter: LineFilter,
+  outs: readonly (Float32Array | Float64Array)[],
+  filters: readonly LineFilter[],
 ): void {
   const length = size[axis];
   const kept = to - from;
@@ -32,9 +32,12 @@ export function filterLines(
       const lanes = Math.min(LANES, rows - row);
       for (let lane = 0; lane < lanes; lane++)
         for (let k = 0, at = (row + lane) * length; k < length; k++) input[k * lanes + lane] = data[at + k]!;
-      filter(input, output, length, lanes);
-      for (let lane = 0; lane < lanes; lane++)
-        for (let k = 0, at = (row + lane) * kept; k < kept; k++) out[at + k] = output[(k + from) * lanes + lane]!;
+      for (let f = 0; f < filters.length; f++) {
+        const out = outs[f]!;
+        filters[f]!(input, output, length, lanes);
+        for (let lane = 0; lane < lanes; lane++)
+          for (let k = 0, at = (row + lane) * kept; k < kept; k++) out[at + k] = output[(k + from) * lanes + lane]!;
+      }
     }
     return;
   }
@@ -45,10 +48,13 @@ export function filterLines(
         const at = (row * length + k) * step + column;
         for (let lane = 0; lane < lanes; lane++) input[k * lanes + lane] = data[at + lane]!;
       }
-      filter(input, output, length, lanes);
-      for (let k = 0; k < kept; k++) {
-        const at = (row * kept + k) * step + column;
-        for (let lane = 0; lane < lanes; lane++) out[at + lane] = output[(k + from) * lanes + lane]!;
+      for (let f = 0; f < filters.length; f++) {
+        const out = outs[f]!;
+        filters[f]!(input, output, length, lanes);
+        for (let k = 0; k < kept; k++) {
+          const at = (row * kept + k) * step + column;
+          for (let lane = 0; lane < lanes; lane++) out[at + lane] = output[(k + from) * lanes + lane]!;
+        }
       }
     }
 }

@@ -1,0 +1,158 @@
+import { boxSize, filterLines, type LineFilter, withAxis } from '../../imaging/lines.js';
+import type { Box } from '../../imaging/roi.js';
+import type { Samples, Vec3 } from '../../imaging/volume.js';
+import { type FilteredImage, type FilterInput, type FilterSettings, filteredVolume, regionOf } from './filter.js';
+import { float32Taps, waveletTaps } from './wavelet-taps.js';
+
+/**
+ * The stationary wavelet transform as PyRadiomics has it of PyWavelets' swtn: along each axis the periodic convolution with the
+ * decomposition filters, no decimation, the same filters on every level (they are not spread), the first letter of a band for x. An
+ * axis of odd length is padded by one voxel from its other end. `force2D` leaves out the axis out of plane.
+ *
+ * Bands come level by level (`wavelet-LLH`, …, `wavelet2-LLH`, …) and the last level's approximation at the end; float32 images are
+ * filtered in float32, all others in float64, summed in PyWavelets' order. The passes along x and y are shared between bands.
+ */
+export function* stationaryWavelet(input: FilterInput, settings: FilterSettings): Generator<FilteredImage> {
+  const { data, size } = input.image;
+  const asFloat32 = data instanceof Float32Array;
+  const taps = asFloat32 ? float32Taps(settings.wavelet ?? 'coif1') : waveletTaps(settings.wavelet ?? 'coif1');
+  const levels = settings.level ?? 1;
+  const start = settings.startLevel ?? 0;
+  const axes = ([0, 1, 2] as const).filter(
+    (axis) => !settings.force2D || axis !== 2 - (settings.force2Ddimension ?? 0),
+  );
+  const period: Vec3 = [size[0] + (size[0] % 2), size[1] + (size[1] % 2), size[2] + (size[2] % 2)];
+  const half = taps.decompositionLow.length / 2;
+  // Left and right of a voxel, the transform of one level reads this far.
+  const reach = { before: half - 1, after: half };
+  const region = regionOf(input);
+  const needed = (left: number): Box => ({
+    lower: shift(region.lower, axes, -left * reach.before),
+    upper: shift(region.upper, axes, left * reach.after),
+  });
+
+  let box = needed(start + levels);
+  let part = periodicPart(data, size, period, box);
+  for (let level = 0; level < start + levels; level++) {
+    const next = needed(start + levels - level - 1);
+    const passes = axes.map((axis) => ({
+      axis,
+      range: [next.lower[axis] - box.lower[axis], next.upper[axis] - box.lower[axis] + 1] as const,
+      filters: [taps.decompositionLow, taps.decompositionHigh].map((filter) =>
+        periodicFilter(filter, period[axis], box.lower[axis], asFloat32),
+      ),
+    }));
+    const isWanted = level >= start;
+    let approximation: Floats | null = null;
+    for (const band of bands(part, boxSize(box), passes, isWanted, '')) {
+      if (band.letters.includes('H')) {
+        const volume = filteredVolume(input, inner(band.data, next, region));
+        yield { name: `${levelName(level - start + 1)}-${band.letters}`, volume };
+      } else approximation = band.data;
+    }
+    part = approximation!;
+    box = next;
+  }
+  const name = `${levelName(levels)}-${'L'.repeat(axes.length)}`;
+  yield { name, volume: filteredVolume(input, part as Floats) };
+}
+
+type Floats = Float32Array | Float64Array;
+
+const levelName = (level: number): string => (level === 1 ? 'wavelet' : `wavelet${level}`);
+
+const shift = (corner: Vec3, axes: readonly number[], by: number): Vec3 => {
+  const moved = (axis: 0 | 1 | 2) => corner[axis] + (axes.includes(axis) ? by : 0);
+  return [moved(0), moved(1), moved(2)];
+};
+
+interface Pass {
+  readonly axis: 0 | 1 | 2;
+  readonly range: readonly [number, number];
+  readonly filters: readonly LineFilter[];
+}
+
+/** All bands of one level, low before high along each axis; where details are not wanted, the approximation alone. */
+function* bands(
+  data: Samples,
+  size: Vec3,
+  passes: readonly Pass[],
+  withDetails: boolean,
+  letters: string,
+): Generator<{ readonly letters: string; readonly data: Floats }> {
+  const [pass, ...rest] = passes;
+  if (pass === undefined) {
+    yield { letters, data: data as Floats };
+    return;
+  }
+  const nextSize = withAxis(size, pass.axis, pass.range[1] - pass.range[0]);
+  const filters = withDetails ? pass.filters : pass.filters.slice(0, 1);
+  const outs = filters.map(() => floatsLike(data, nextSize[0] * nextSize[1] * nextSize[2]));
+  filterLines(data, size, pass.axis, pass.range, outs, filters);
+  for (const [k, out] of outs.entries()) yield* bands(out, nextSize, rest, withDetails, letters + 'LH'[k]!);
+}
+
+const floatsLike = (data: Samples, length: number): Floats =>
+  data instanceof Float32Array ? new Float32Array(length) : new Float64Array(length);
+
+/** The samples of a box that may lie outside the image, which goes on periodically. */
+function periodicPart(data: Samples, size: Vec3, period: Vec3, box: Box): Floats {
+  const [nx, ny, nz] = boxSize(box);
+  const out = floatsLike(data, nx * ny * nz);
+  const places = ([0, 1, 2] as const).map((axis) =>
+    Int32Array.from({ length: boxSize(box)[axis] }, (_, k) => wrap(box.lower[axis] + k, period[axis]) % size[axis]),
+  );
+  const [xs, ys, zs] = places as [Int32Array, Int32Array, Int32Array];
+  for (let z = 0, at = 0; z < nz; z++)
+    for (let y = 0; y < ny; y++) {
+      const row = size[0] * (ys[y]! + size[1] * zs[z]!);
+      for (let x = 0; x < nx; x++, at++) out[at] = data[row + xs[x]!]!;
+    }
+  return out;
+}
+
+const wrap = (voxel: number, period: number): number => ((voxel % period) + period) % period;
+
+/** The part of a larger box's samples that lies in the region. */
+function inner(data: Floats, box: Box, region: Box): Floats {
+  const [nx, ny, nz] = boxSize(region);
+  const [bx, by] = boxSize(box);
+  const out = floatsLike(data, nx * ny * nz);
+  for (let z = 0, at = 0; z < nz; z++)
+    for (let y = 0; y < ny; y++, at += nx) {
+      const row =
+        region.lower[0] -
+        box.lower[0] +
+        bx * (region.lower[1] + y - box.lower[1] + by * (region.lower[2] + z - box.lower[2]));
+      out.set(data.subarray(row, row + nx), at);
+    }
+  return out;
+}
+
+/**
+ * out[k] = Σ_j taps[j] · x[k + F/2 − j] on a line that begins at voxel `first` of the periodic image. PyWavelets adds the terms by
+ * ascending j, except that near the end of a period those that wrap come first, by descending j; sums are kept in that order, because
+ * a last bit can decide a grey-level bin.
+ */
+function periodicFilter(taps: readonly number[], period: number, first: number, asFloat32: boolean): LineFilter {
+  const count = taps.length;
+  const half = count / 2;
+  const f = Float64Array.from(taps);
+  const order = new Int32Array(count);
+  return (x, out, length, lanes) => {
+    for (let k = half - 1; k < length - half; k++) {
+      const wrapped = wrap(first + k, period) + half - period;
+      for (let n = 0; n < count; n++) order[n] = n <= wrapped ? wrapped - n : n;
+      const to = k * lanes;
+      for (let b = 0; b < lanes; b++) out[to + b] = 0;
+      for (let n = 0; n < count; n++) {
+        const tap = f[order[n]!]!;
+        if (tap === 0) continue;
+        const from = (k + half - order[n]!) * lanes;
+        if (asFloat32)
+          for (let b = 0; b < lanes; b++) out[to + b] = Math.fround(out[to + b]! + Math.fround(tap * x[from + b]!));
+        else for (let b = 0; b < lanes; b++) out[to + b] = out[to + b]! + tap * x[from + b]!;
+      }
+    }
+  };
+}
