@@ -53,6 +53,8 @@ export interface RoundState {
   readonly attempts: number;
   /** Slot of the next attempt. */
   readonly slot: number;
+  /** How often in this study a site made others' or its own pre-keys useless before an attempt was opened with them. */
+  readonly preKeyTurns: number;
   /** Pre-keys for that slot. */
   readonly preKeys: ReadonlyMap<string, PreKey>;
   readonly attempt: AttemptState | null;
@@ -84,6 +86,7 @@ export const INITIAL_ROUND_STATE: RoundState = {
   opening: null,
   attempts: 0,
   slot: 1,
+  preKeyTurns: 0,
   preKeys: new Map(),
   attempt: null,
   everybody: false,
@@ -132,10 +135,10 @@ function change(state: RoundState, record: RoundRecord): RoundState {
     case 'preKeyVoid': {
       const preKeys = new Map(state.preKeys);
       preKeys.delete(record.site);
-      return { ...state, preKeys };
+      return { ...state, preKeys, preKeyTurns: state.preKeyTurns + 1 };
     }
     case 'slotSkipped':
-      return { ...state, slot: record.slot, preKeys: new Map() };
+      return { ...state, slot: record.slot, preKeys: new Map(), preKeyTurns: state.preKeyTurns + 1 };
     case 'attemptOpened':
       return {
         ...state,

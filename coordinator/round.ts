@@ -230,7 +230,9 @@ function siteReady(run: RoundRun, site: string, incarnation: string, context: st
     progress: withoutKey(run.state.progress, site),
   };
   const unused = preKeys.get(site);
-  if (unused !== undefined && unused.incarnation !== incarnation) run.log({ type: 'preKeyVoid', site });
+  // Left standing, it costs the attempt that is opened with it, and attempts are counted.
+  const spent = run.state.preKeyTurns >= LIMITS.preKeyTurnsMax;
+  if (unused !== undefined && unused.incarnation !== incarnation && !spent) run.log({ type: 'preKeyVoid', site });
   const mine = attempt?.preKeys.find((preKey) => preKey.site === site);
   // Its masked input is in and it knows nothing of the attempt: it came back with an older disk, and nobody told it so.
   const forgotten = attempt?.inputs.has(site) === true && context !== attempt.context;
@@ -262,6 +264,8 @@ function preKeyAnswer(
     throw new ConcordatError('SECAGG_PRE_KEY_INVALID', `${site} is ${preKey.slot - slot} slots ahead`);
   if (preKey.slot > slot) {
     if (run.state.phase !== 'preKeys' && run.state.phase !== 'idle') return;
+    if (run.state.preKeyTurns >= LIMITS.preKeyTurnsMax)
+      throw new ConcordatError('SECAGG_PRE_KEY_INVALID', `${site} runs ahead once more, as sites did too often`);
     run.log({ type: 'slotSkipped', slot: preKey.slot });
     for (const other of run.roster) if (other !== site) run.prompt(other);
   }

@@ -123,11 +123,23 @@ export class CoordinatorService {
     this.closedStudies = hosts.filter((host) => isClosed(host.current)).length;
     if (!this.namesAll) return;
     const { blobs } = this.ports;
-    const orphans = blobs
-      .blobHashes()
-      .filter((hash) => !this.named.has(hash) && !this.published.has(hash) && !hosts.some((host) => host.keeps(hash)));
+    const orphans = blobs.blobHashes().filter((hash) => !this.isNeeded(hash));
     for (const hash of orphans) blobs.deleteBlob(hash);
     if (orphans.length > 0) this.ports.progress({ kind: 'collected', blobs: orphans.length });
+  }
+
+  /** Pieces are the site's own; a whole blob may be anybody's. */
+  private forgetUploads(site: string, hashes: readonly string[]): void {
+    for (const hash of hashes) {
+      this.ports.blobs.dropPartial(site, hash);
+      if (this.namesAll && !this.isNeeded(hash)) this.ports.blobs.deleteBlob(hash);
+    }
+  }
+
+  private isNeeded(hash: string): boolean {
+    return (
+      this.named.has(hash) || this.published.has(hash) || [...this.hosts.values()].some((host) => host.keeps(hash))
+    );
   }
 
   /** An event that is durable. */
@@ -372,6 +384,7 @@ export class CoordinatorService {
       getBlob: (hash) => ports.blobs.getBlob(hash),
       deleteBlob: (hash) => ports.blobs.deleteBlob(hash),
       blobSize: (hash) => ports.blobs.blobSize(hash),
+      forgetUploads: (site, hashes) => this.forgetUploads(site, hashes),
       send: (site, message) => ports.send(site, message),
       isConnected: (site) => ports.isConnected(site),
       setTimer: (atMs, fire) => this.setTimer(studyHash, atMs, fire),

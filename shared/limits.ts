@@ -18,6 +18,11 @@ export const LIMITS = {
    * other side can have held.
    */
   slotsAheadMax: 1_000_000,
+  /**
+   * How often in one study sites may run ahead or come with another incarnation before an attempt: honest ones do so once after
+   * a restored backup. Each costs records in the log and fresh pre-keys of everybody.
+   */
+  preKeyTurnsMax: 256,
   /** How often a connected but silent site is asked again before it counts as missing. */
   remindersMax: 20,
   /** The same under `onMissingSite: continue`, where the others go on: a site that works on tells of it. */
@@ -96,6 +101,10 @@ export const LIMITS = {
 export type Limits = { readonly [Name in keyof typeof LIMITS]: number };
 
 assert(LIMITS.sitesMax < 128 && LIMITS.secureSitesMin >= 3, 'limits contradict each other');
+assert(
+  LIMITS.preKeyTurnsMax * LIMITS.slotsAheadMax < LIMITS.slotMax / 2,
+  'running ahead must leave slots for attempts',
+);
 assert(LIMITS.transferChunkBytes <= LIMITS.transferChunkBytesMax, 'our own chunks must be accepted');
 assert(LIMITS.transferChunkBytesMax < LIMITS.controlMessageBytesMax, 'one message size limit covers chunks too');
 assert(

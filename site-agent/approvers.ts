@@ -169,12 +169,13 @@ export function signAsApprover(
   const publicKey = toHex(ed25519PublicKey(seed));
   requireApprover(rule, { name, publicKey });
   if (decision === 'approved') {
-    if (earlier.some((signed) => signed.ruleDigest !== ruleDigest(rule)))
+    const approved = earlier.filter((signed) => signed.decision === 'approved');
+    if (approved.some((signed) => signed.ruleDigest !== ruleDigest(rule)))
       throw new ConcordatError(
         'POLICY_APPROVERS_CHANGED',
         'approvers in policy.yaml were changed after the first of them had signed',
       );
-    if (earlier.some((signed) => signed.decision === 'approved' && signed.cohortDigest !== cohortDigest))
+    if (approved.some((signed) => signed.cohortDigest !== cohortDigest))
       throw new ConcordatError(
         'POLICY_APPROVAL_OTHER_COHORT',
         'the cohort is no longer the one that another approver has signed for',

@@ -145,7 +145,7 @@ function withRecord(
     case 'decided':
       return { ...known, approval: record.approval, cohort: record.cohort, decidedAt: sequence };
     case 'approverSigned':
-      return { ...known, approvers: [...(record.startsOver ? [] : known.approvers), record.signed] };
+      return { ...known, approvers: [...stillStanding(known, record.startsOver), record.signed] };
     case 'withdrew':
       return { ...known, withdrawal: record.withdrawal };
     case 'started':
@@ -179,6 +179,11 @@ function withRecord(
         unproven: new Map(),
       };
   }
+}
+
+/** Who starts over takes back approvals only: a decline that came in between stands. */
+function stillStanding({ approvers }: KnownStudy, startsOver: boolean): KnownStudy['approvers'] {
+  return startsOver ? approvers.filter(({ decision }) => decision === 'declined') : approvers;
 }
 
 function awaitProof(known: KnownStudy, context: string): void {

@@ -44,6 +44,8 @@ export interface StudyHostPorts {
   getBlob(hash: string): Uint8Array;
   deleteBlob(hash: string): void;
   blobSize(hash: string): number | null;
+  /** What this site sent for an attempt that is over: deleted, whole or in pieces, unless something else needs it. */
+  forgetUploads(site: string, hashes: readonly string[]): void;
   send(site: string, message: CoordinatorMessage | StudyCoordinatorMessage): void;
   isConnected(site: string): boolean;
   setTimer(atMs: number, fire: () => void): void;
@@ -261,6 +263,12 @@ export class StudyHost {
       hashes.push(hash);
     }
     this.announced.set(site, { context: awaited.context, hashes });
+    // Otherwise a site could leave a few blobs behind with every attempt until the disk is full.
+    if (before !== undefined && before.hashes !== hashes)
+      this.ports.forgetUploads(
+        site,
+        before.hashes.filter((other) => other !== hash),
+      );
     return true;
   }
 
@@ -428,6 +436,8 @@ export class StudyHost {
       putBlob: (bytes: Uint8Array) => ports.putBlob(bytes),
       getBlob: (hash: string) => ports.getBlob(hash),
       deleteBlob: (hash: string) => {
+        // A site may name what all are served as its masked input, where the length fits.
+        if (this.serves(hash)) return;
         if (this.study.transcript?.retain !== true || !this.transcript.addedInputs.has(hash)) ports.deleteBlob(hash);
       },
       send: (site: string, message: CoordinatorMessage) => ports.send(site, message),

@@ -3,6 +3,7 @@ import { type LedgerEvent, LedgerHeads, readLedgerEvents } from '../../coordinat
 import { stepRound } from '../../coordinator/round.js';
 import { INITIAL_ROUND_STATE, type RoundState } from '../../coordinator/round-state.js';
 import type { RoundEffect, RoundEvent } from '../../coordinator/round-types.js';
+import { decodeDocument } from '../../shared/document.js';
 import { ed25519PublicKey } from '../../shared/ed25519.js';
 import { signHead } from '../../shared/egress-ledger.js';
 import type { ConcordatError } from '../../shared/errors.js';
@@ -133,6 +134,35 @@ describe('a pre-key that its site really signed', () => {
       expect(refusalOf((preKey) => preKeyOf(openAttempt(4).terms, preKey.site, slot).preKey)).toEqual([
         'birch SECAGG_PRE_KEY_INVALID',
       ]);
+  });
+
+  it('for one slot ahead of the last, again and again: the log and the slots of the others are not for it to use up', () => {
+    const run = new Coordinator(4);
+    const { terms } = run.attempt;
+    const ahead = (by: number) => preKeyOf(terms, 'birch', run.state.slot + by).preKey;
+    let [skips, said]: [number, string[]] = [0, []];
+    for (; skips <= LIMITS.preKeyTurnsMax && said.length === 0; skips++)
+      said = run.hear('birch', { type: 'preKeyAnswer', studyHash: run.studyHash, preKey: ahead(1) });
+    expect([skips, said]).toEqual([LIMITS.preKeyTurnsMax + 1, ['birch SECAGG_PRE_KEY_INVALID']]);
+    expect(run.logged).toBe(false);
+    expect(run.hear('birch', { type: 'preKeyAnswer', studyHash: run.studyHash, preKey: ahead(2) })).toEqual(said);
+    // Nor by another incarnation each time.
+    run.hear('alder', {
+      type: 'preKeyAnswer',
+      studyHash: run.studyHash,
+      preKey: preKeyOf(terms, 'alder', run.state.slot).preKey,
+    });
+    expect(run.state.preKeys.has('alder')).toBe(true);
+    run.hear('alder', { type: 'siteReady', studyHash: run.studyHash, incarnation: 'second', context: null });
+    expect(run.logged).toBe(false);
+    // The round begins with the slot that is left.
+    for (const site of run.attempt.sites)
+      run.hear(site, {
+        type: 'preKeyAnswer',
+        studyHash: run.studyHash,
+        preKey: preKeyOf(terms, site, run.state.slot).preKey,
+      });
+    expect(run.state.phase).toBe('maskedInput');
   });
 
   it('of another study or roster, to fewer holders, with too few boxes or those of another slot', () => {
@@ -287,6 +317,87 @@ describe('a site that never ends its upload', () => {
     expect(await drip).toMatch(/^WIRE_SILENT .*"alder"/);
     expect(sent).toBeLessThan(200);
     close();
+  }, 30_000);
+});
+
+function endsAttempt(payload: Uint8Array): boolean {
+  const { record } = decodeDocument(payload) as { record?: { type: string } };
+  return record?.type === 'total' || record?.type === 'attemptAborted';
+}
+
+describe('a site that uploads more than it is asked for', () => {
+  let world: Composed | undefined;
+  afterEach(() => world?.close());
+
+  it('leaves nothing behind when the next attempt begins, whole or in pieces', async () => {
+    world = new Composed(['alder', 'birch', 'cedar', 'dogwood']);
+    const of = world;
+    await of.start();
+    const cedar = of.site('cedar');
+    const link = cedar.link!;
+    let [rounds, most] = [0, 0];
+    const left: string[] = [];
+    const pieces = new Map<string, number>();
+    const filler = (bytes: Uint8Array, fill: number) => new Uint8Array(bytes.length).fill(fill);
+    cedar.link = {
+      get connected() {
+        return link.connected;
+      },
+      send: (message) => link.send(message),
+      download: (hash) => link.download(hash),
+      listBundles: () => link.listBundles(),
+      getBundle: (query) => link.getBundle(query),
+      close: () => link.close(),
+      upload: async (bytes) => {
+        const round = ++rounds;
+        left.push(await link.upload(filler(bytes, round)));
+        // The third it announces, and sends in part.
+        const piece = sha256(filler(bytes, 100 + round));
+        if (of.service.mayUpload('cedar', piece, bytes.length)) {
+          of.blobs.appendPartial('cedar', piece, 0, filler(bytes, 100 + round).subarray(1));
+          pieces.set(piece, bytes.length - 1);
+        }
+        const hash = await link.upload(bytes);
+        const kept = (hashes: readonly string[]) => hashes.filter((other) => of.blobs.blobSize(other) !== null).length;
+        const parts = [...pieces.keys()].filter((other) => of.blobs.partialSize('cedar', other) > 0).length;
+        most = Math.max(most, kept(left) + parts);
+        return hash;
+      },
+    };
+    const hash = of.propose(smallStudy('filler'));
+    await until(
+      () => of.phase(hash) === 'published',
+      () => `${of.phase(hash)} ${of.reason(hash)}`,
+    );
+    expect(rounds).toBeGreaterThan(5);
+    expect(pieces.size).toBe(rounds);
+    expect(most).toBe(2);
+  }, 30_000);
+
+  it('and names what all are served as its masked input, deletes nothing by it', async () => {
+    world = new Composed(['alder', 'birch', 'cedar', 'dogwood']);
+    const of = world;
+    await of.start();
+    const cedar = of.site('cedar');
+    let named = '';
+    const hash = of.propose(smallStudy('named'));
+    cedar.beforeSend = (message) => {
+      if (message.type !== 'maskedInput' || named !== '') return message;
+      // A result or broadcast of just the right length, as every site may fetch it.
+      named = of.blobs.putBlob(new Uint8Array(message.byteLength).fill(7));
+      const host = of.service.studies.find(({ studyHash }) => studyHash === hash)!;
+      (host as unknown as { publicBlobs: Set<string> }).publicBlobs.add(named);
+      const { byteLength, context, studyHash, nextPreKey } = message;
+      const signingKey = keyOf('cedar');
+      return maskedInputMessage({
+        ...{ studyHash, context, site: 'cedar', blobHash: named, byteLength, nextPreKey, signingKey },
+      });
+    };
+    await until(
+      () => [...of.events.replay({ study: hash })].some(({ payload }) => endsAttempt(payload)),
+      () => `${of.phase(hash)} ${of.reason(hash)}`,
+    );
+    expect(of.blobs.blobSize(named)).not.toBeNull();
   }, 30_000);
 });
 

@@ -185,6 +185,26 @@ describe('named approvers', () => {
     expect(codeOf(() => sign(ADA, TWO, { startOver: true }))).toBe('SITE_ALREADY_DECIDED');
     expect(decideAs('declined').decision).toBe('declined');
   });
+
+  it('a decline stands also where another person started over in the same moment', () => {
+    sign(ADA);
+    const before = known();
+    sign(ADA, TWO, { decision: 'declined', cohortDigest: '' });
+    // Ben's command had read the store before the decline was in it.
+    const by = { site: 'alder', key: BEN, cohortDigest: frozen().digest, nowMs: 1_000, startOver: true } as const;
+    expect(signForSite(store, before, TWO, { ...by, decision: 'approved' })).toBe(1);
+    expect(known().approvers.map(({ name, decision }) => [name, decision])).toEqual([
+      [ADA.name, 'declined'],
+      [BEN.name, 'approved'],
+    ]);
+    expect(codeOf(() => sign(ADA))).toBe('SITE_ALREADY_DECIDED');
+    expect(codeOf(() => decideAs('approved'))).toBe('SITE_ALREADY_DECIDED');
+    // Under approvers without Ada her decline holds nobody up.
+    const others = ruleOf(2, BEN, EVE);
+    expect(sign(EVE, others, { startOver: true })).toBe(1);
+    expect(sign(BEN, others)).toBe(0);
+    expect(decideAs('approved', others).decision).toBe('approved');
+  });
 });
 
 describe('approval in policy.yaml', () => {
