@@ -44,6 +44,22 @@ export function roiOf(mask: Volume, label = 1): Roi {
   return { grid: gridOf(mask), indices, box };
 }
 
+/** The region of the voxels with these linear indices, ascending. */
+export function roiOfIndices(grid: Grid, indices: Int32Array): Roi {
+  const [nx, ny] = grid.size;
+  const lower = [nx, ny, grid.size[2]] as [number, number, number];
+  const upper = [-1, -1, -1] as [number, number, number];
+  for (const index of indices) {
+    const row = Math.floor(index / nx);
+    const at = [index - row * nx, row % ny, Math.floor(row / ny)];
+    for (let axis = 0; axis < 3; axis++) {
+      lower[axis] = Math.min(lower[axis]!, at[axis]!);
+      upper[axis] = Math.max(upper[axis]!, at[axis]!);
+    }
+  }
+  return { grid: gridOf(grid), indices, box: indices.length === 0 ? null : { lower, upper } };
+}
+
 /** The image's values at the region's voxels, in the order of `roi.indices`. */
 export function valuesIn(image: Volume<Samples>, roi: Roi): Float64Array {
   const values = new Float64Array(roi.indices.length);

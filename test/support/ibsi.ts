@@ -1,8 +1,17 @@
 import { roiOf } from '../../site-agent/imaging/roi.js';
-import { type Mask, type Volume, volumeOf } from '../../site-agent/imaging/volume.js';
-import type { Counts } from '../../site-agent/radiomics/ibsi/counts.js';
-import { type LevelGrid, levelGrid } from '../../site-agent/radiomics/ibsi/level-grid.js';
-import type { ToneDifferences } from '../../site-agent/radiomics/ibsi/matrices.js';
+import { volumeOf } from '../../site-agent/imaging/volume.js';
+import { type Counts, merged } from '../../site-agent/radiomics/ibsi/counts.js';
+import {
+  coOccurrence,
+  dependences,
+  IN_SLICE,
+  IN_SPACE,
+  runLengths,
+  type ToneDifferences,
+  toneDifferences,
+  zones,
+} from '../../site-agent/radiomics/ibsi/matrices.js';
+import { type RegionLevels, regionLevels } from '../../site-agent/radiomics/ibsi/region-levels.js';
 import { type IbsiSettings, ibsiSettingsSchema } from '../../site-agent/radiomics/ibsi/settings.js';
 import { testGrid } from './images.js';
 
@@ -61,19 +70,17 @@ export function withinTolerance(value: number, reference: number, tolerance: num
   return [Number(value.toPrecision(3)), value].some((candidate) => Math.abs(candidate - reference) <= allowed);
 }
 
-/** A grid whose regions are the voxels of `mask`, and of those with a level above 0. */
-export function gridOfLevels(size: readonly [number, number, number], levels: Int32Array, mask: Uint8Array): LevelGrid {
+/** The levels of a region: the voxels of `mask`, of which those with a level above 0 have intensities. */
+export function levelsOf(size: readonly [number, number, number], levels: Int32Array, mask: Uint8Array): RegionLevels {
   const grid = testGrid(size);
-  const morphological = roiOf(volumeOf(grid, mask));
   const intensity = roiOf(
     volumeOf(
       grid,
       levels.map((level) => (level > 0 ? 1 : 0)),
-    ) as Volume,
-    1,
+    ),
   );
-  return levelGrid(
-    morphological,
+  return regionLevels(
+    roiOf(volumeOf(grid, mask)),
     intensity,
     levels.filter((level) => level > 0),
     Math.max(...levels),
@@ -85,9 +92,52 @@ export const cellsOf = ({ i, j, n }: Counts): Record<string, number> =>
   Object.fromEntries(Array.from(n, (count, k) => [`${i[k]} ${j[k]}`, count]));
 
 /** An NGTDM as [n, s] by level. */
-export const tonesOf = ({ n, s }: ToneDifferences): Record<string, readonly [number, number]> =>
-  Object.fromEntries(
-    Array.from(n, (count, k) => [k + 1, [count, s[k]!] as const] as const).filter(([, [count]]) => count > 0),
-  );
+export const tonesOf = (matrix: ToneDifferences): Record<string, readonly [number, number]> =>
+  Object.fromEntries(Array.from(matrix, ([level, { n, s }]) => [level, [n, s]]));
 
-export const maskOf = (volume: Volume): Mask => ({ ...volume, data: Uint8Array.from(volume.data) });
+/** A matrix as IBSI publishes it: cells i, j, count; in an NGTDM i, summed difference, count. */
+export interface PublishedMatrix {
+  readonly matrix: string;
+  readonly direction?: readonly [number, number, number] | null;
+  /** From 1; without it the matrix is of the whole region. */
+  readonly slice?: number | null;
+  readonly entries: readonly (readonly [number, number, number])[];
+}
+
+const KINDS = [
+  ['co-occurrence', 'glcm'],
+  ['run length', 'glrlm'],
+  ['size zone', 'glszm'],
+  ['distance zone', 'gldzm'],
+  ['tone difference', 'ngtdm'],
+  ['dependence', 'ngldm'],
+] as const;
+
+/** The cells of a published matrix and ours; counts are exact, the summed differences of an NGTDM are published with three digits. */
+export function publishedMatrix(
+  { matrix, direction, slice, entries }: PublishedMatrix,
+  region: RegionLevels,
+): { want: Map<string, number>; got: Map<string, number>; tolerance: number } {
+  const kind = KINDS.find(([words]) => matrix.includes(words))![1];
+  const part = slice == null ? region.whole : region.slices[slice - 1]!;
+  const all = matrix.includes('2D') ? IN_SLICE : IN_SPACE;
+  if (kind === 'ngtdm') {
+    const rows = (triples: Iterable<readonly [number, number, number]>): Map<string, number> =>
+      new Map([...triples].flatMap(([i, s, n]) => [[`s of ${i}`, s] as const, [`n of ${i}`, n] as const]));
+    const own = Array.from(toneDifferences(part, all), ([i, { n, s }]) => [i, s, n] as const);
+    return { want: rows(entries), got: rows(own), tolerance: 0.005 };
+  }
+  const directions = direction ? [direction] : all;
+  const build = {
+    glcm: () => merged(directions.map((d) => coOccurrence(part, d))),
+    glrlm: () => merged(directions.map((d) => runLengths(part, d))),
+    glszm: () => zones(part, all).sizes,
+    gldzm: () => zones(part, all).distances,
+    ngldm: () => dependences(part, all, 0),
+  };
+  return {
+    want: new Map(entries.map(([i, j, n]) => [`${i} ${j}`, n])),
+    got: new Map(Object.entries(cellsOf(build[kind]()))),
+    tolerance: 0,
+  };
+}

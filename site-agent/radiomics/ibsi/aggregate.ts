@@ -1,22 +1,21 @@
 import type { FeatureSet } from '../feature.js';
+import type { Direction } from '../features/neighbourhood.js';
 import { coded } from './codes.js';
 import { type Counts, merged } from './counts.js';
 import { emphasisFeatures } from './emphasis.js';
 import { glcmFeatures, type MatrixFeatures } from './glcm.js';
-import type { LevelGrid } from './level-grid.js';
 import {
   coOccurrence,
-  type Direction,
+  dependences,
   IN_SLICE,
   IN_SPACE,
   mergedTones,
-  neighbourhoods,
   runLengths,
-  type Slab,
-  voxelsIn,
+  toneDifferences,
   zones,
 } from './matrices.js';
 import { ngtdmFeatures } from './ngtdm.js';
+import type { Part, RegionLevels } from './region-levels.js';
 
 /** '2D': a matrix a slice, features averaged. '2.5D': matrices within slices, summed over slices. '3D': neighbours in space. */
 export const DIMENSIONS = ['2D', '2.5D', '3D'] as const;
@@ -24,42 +23,28 @@ export type Dimension = (typeof DIMENSIONS)[number];
 
 const SUFFIX: Readonly<Record<Dimension, string>> = { '2D': '2D', '2.5D': '2_5D', '3D': '3D' };
 
-/** Slices that hold any of the region. */
-function slicesOf(grid: LevelGrid): Slab[] {
-  return Array.from({ length: grid.size[2] }, (_, z) => ({ from: z, to: z + 1 })).filter(
-    (slab) => voxelsIn(grid, slab) > 0,
-  );
-}
-const whole = (grid: LevelGrid): Slab => ({ from: 0, to: grid.size[2] });
-
 /**
  * GLCM or GLRLM in a dimension, both ways: `avg` takes the features of each direction's matrix and averages them, `comb` sums the
  * matrices of all directions first. In 2D the averages also run over the slices; in 2.5D matrices are summed over the slices first.
  */
-export function directionalFeatures(prefix: 'cm' | 'rlm', grid: LevelGrid, dimension: Dimension): FeatureSet {
-  const build = (direction: Direction, slab: Slab): Counts =>
-    prefix === 'cm' ? coOccurrence(grid, direction, slab) : runLengths(grid, direction, slab);
-  const rows = grid.levelCount;
+export function directionalFeatures(prefix: 'cm' | 'rlm', region: RegionLevels, dimension: Dimension): FeatureSet {
+  const build = (direction: Direction, part: Part): Counts =>
+    prefix === 'cm' ? coOccurrence(part, direction) : runLengths(part, direction);
   const features = (counts: Counts): MatrixFeatures | null =>
-    prefix === 'cm' ? glcmFeatures(counts, grid.levelCount) : emphasisFeatures('rlm', counts);
+    prefix === 'cm' ? glcmFeatures(counts, region.levelCount) : emphasisFeatures('rlm', counts);
   const averaged: (MatrixFeatures | null)[] = [];
   const combined: (MatrixFeatures | null)[] = [];
   if (dimension === '2D') {
-    for (const slab of slicesOf(grid)) {
-      const matrices = IN_SLICE.map((direction) => build(direction, slab));
+    for (const part of region.slices) {
+      const matrices = IN_SLICE.map((direction) => build(direction, part));
       averaged.push(...matrices.map(features));
-      combined.push(features(merged(matrices, rows)));
+      combined.push(features(merged(matrices)));
     }
   } else {
-    const [directions, slabs] = dimension === '3D' ? [IN_SPACE, [whole(grid)]] : [IN_SLICE, slicesOf(grid)];
-    const matrices = directions.map((direction) =>
-      merged(
-        slabs.map((slab) => build(direction, slab)),
-        rows,
-      ),
-    );
+    const [directions, parts] = dimension === '3D' ? [IN_SPACE, [region.whole]] : [IN_SLICE, region.slices];
+    const matrices = directions.map((direction) => merged(parts.map((part) => build(direction, part))));
     averaged.push(...matrices.map(features));
-    combined.push(features(merged(matrices, rows)));
+    combined.push(features(merged(matrices)));
   }
   const set: FeatureSet = new Map();
   pool(prefix, `${SUFFIX[dimension]}_avg`, averaged, set);
@@ -73,13 +58,11 @@ export type Undirected = 'szm' | 'dzm' | 'ngt' | 'ngl';
 /** GLSZM, GLDZM, NGTDM and NGLDM in a dimension. */
 export function undirectedFeatures(
   wanted: ReadonlySet<Undirected>,
-  grid: LevelGrid,
+  region: RegionLevels,
   dimension: Dimension,
   alpha: number,
 ): FeatureSet {
-  const inSlice = dimension !== '3D';
-  const slabs = inSlice ? slicesOf(grid) : [whole(grid)];
-  const rows = grid.levelCount;
+  const [directions, parts] = dimension === '3D' ? [IN_SPACE, [region.whole]] : [IN_SLICE, region.slices];
   const set: FeatureSet = new Map();
   /** One matrix a slice in 2D, one of all slices otherwise. */
   const put = <M>(
@@ -91,37 +74,35 @@ export function undirectedFeatures(
     if (!wanted.has(prefix)) return;
     pool(prefix, SUFFIX[dimension], (dimension === '2D' ? matrices : [merge(matrices)]).map(features), set);
   };
-  const sum = (all: readonly Counts[]): Counts => merged(all, rows);
   if (wanted.has('szm') || wanted.has('dzm')) {
-    const found = slabs.map((slab) => zones(grid, slab, inSlice));
+    const found = parts.map((part) => zones(part, directions));
     put(
       'szm',
       found.map(({ sizes }) => sizes),
-      sum,
+      merged,
       (counts) => emphasisFeatures('szm', counts),
     );
     put(
       'dzm',
       found.map(({ distances }) => distances),
-      sum,
+      merged,
       (counts) => emphasisFeatures('dzm', counts),
     );
   }
-  if (wanted.has('ngt') || wanted.has('ngl')) {
-    const found = slabs.map((slab) => neighbourhoods(grid, slab, inSlice, alpha));
+  if (wanted.has('ngt'))
     put(
       'ngt',
-      found.map(({ tones }) => tones),
+      parts.map((part) => toneDifferences(part, directions)),
       mergedTones,
       ngtdmFeatures,
     );
+  if (wanted.has('ngl'))
     put(
       'ngl',
-      found.map(({ dependences }) => dependences),
-      sum,
+      parts.map((part) => dependences(part, directions, alpha)),
+      merged,
       (counts) => emphasisFeatures('ngl', counts),
     );
-  }
   return set;
 }
 
@@ -132,7 +113,7 @@ const EMPTY_TAGS: Readonly<Record<string, () => Iterable<string>>> = {
   szm: () => emphasisFeatures('szm', ONE_CELL)!.keys(),
   dzm: () => emphasisFeatures('dzm', ONE_CELL)!.keys(),
   ngl: () => emphasisFeatures('ngl', ONE_CELL)!.keys(),
-  ngt: () => ngtdmFeatures({ n: Float64Array.of(1), s: Float64Array.of(0) })!.keys(),
+  ngt: () => ngtdmFeatures(new Map([[1, { n: 1, s: 0 }]]))!.keys(),
 };
 const ONE_CELL: Counts = { i: Int32Array.of(1), j: Int32Array.of(1), n: Float64Array.of(1), voxels: 1 };
 

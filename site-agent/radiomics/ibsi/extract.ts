@@ -5,10 +5,10 @@ import { coded } from './codes.js';
 import { diagnosticValues } from './diagnostics.js';
 import { histogramFeatures } from './histogram.js';
 import { ivhFeatures } from './ivh.js';
-import { discretise, levelGrid } from './level-grid.js';
 import { localIntensityFeatures } from './local-intensity.js';
 import { morphologyFeatures } from './morphology.js';
 import { preprocess } from './preprocess.js';
+import { discretise, type RegionLevels, regionLevels } from './region-levels.js';
 import type { Family, IbsiSettings } from './settings.js';
 import { intensityStatistics } from './statistics.js';
 
@@ -41,7 +41,7 @@ export function extractIbsi(image: Volume<Samples>, mask: Volume<Samples>, setti
     textureFeatures(
       wanted,
       settings,
-      typeof binned === 'string' ? binned : levelGrid(morphological, intensity, binned.levels, binned.levelCount),
+      typeof binned === 'string' ? binned : regionLevels(morphological, intensity, binned.levels, binned.levelCount),
     ),
   );
   return all;
@@ -57,7 +57,7 @@ const UNDIRECTED: readonly (readonly [Family, Undirected])[] = [
 function textureFeatures(
   wanted: ReadonlySet<Family>,
   settings: IbsiSettings,
-  grid: ReturnType<typeof levelGrid> | string,
+  region: RegionLevels | string,
 ): FeatureSet {
   const all: FeatureSet = new Map();
   const undirected = new Set(UNDIRECTED.filter(([family]) => wanted.has(family)).map(([, prefix]) => prefix));
@@ -78,12 +78,12 @@ function textureFeatures(
     ] as const)
       if (wanted.has(family))
         parts.push(
-          typeof grid === 'string'
-            ? none(prefix, [`${suffix}_avg`, `${suffix}_comb`], grid)
-            : directionalFeatures(prefix, grid, dimension),
+          typeof region === 'string'
+            ? none(prefix, [`${suffix}_avg`, `${suffix}_comb`], region)
+            : directionalFeatures(prefix, region, dimension),
         );
-    if (typeof grid === 'string') for (const prefix of undirected) parts.push(none(prefix, [suffix], grid));
-    else if (undirected.size > 0) parts.push(undirectedFeatures(undirected, grid, dimension, settings.ngldmAlpha));
+    if (typeof region === 'string') for (const prefix of undirected) parts.push(none(prefix, [suffix], region));
+    else if (undirected.size > 0) parts.push(undirectedFeatures(undirected, region, dimension, settings.ngldmAlpha));
     for (const part of parts) for (const [name, value] of part) all.set(name, value);
   }
   return all;

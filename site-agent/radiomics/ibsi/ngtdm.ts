@@ -8,14 +8,11 @@ const LARGEST_COARSENESS = 1e6;
  * IBSI's features of a neighbourhood grey tone difference matrix (family IPET); null where no voxel has a neighbour. With one grey
  * level contrast, busyness and strength are 0 and coarseness is 1e6, as IBSI sets them.
  */
-export function ngtdmFeatures({ n, s }: ToneDifferences): MatrixFeatures | null {
+export function ngtdmFeatures(matrix: ToneDifferences): MatrixFeatures | null {
   let voxels = 0;
-  for (const count of n) voxels += count;
+  for (const { n } of matrix.values()) voxels += n;
   if (voxels === 0) return null;
-  const present: { level: number; p: number; s: number }[] = [];
-  n.forEach((count, k) => {
-    if (count > 0) present.push({ level: k + 1, p: count / voxels, s: s[k]! });
-  });
+  const present = Array.from(matrix, ([level, { n, s }]) => ({ level, p: n / voxels, s }));
   let [weighted, total] = [0, 0];
   for (const one of present) {
     weighted += one.p * one.s;

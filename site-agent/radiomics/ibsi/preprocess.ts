@@ -1,5 +1,5 @@
 import { resampleVolume } from '../../imaging/interpolate.js';
-import { type Roi, roiOf } from '../../imaging/roi.js';
+import { type Roi, roiOf, roiOfIndices } from '../../imaging/roi.js';
 import { type Grid, gridOf, physicalPoint, type Samples, type Vec3, type Volume } from '../../imaging/volume.js';
 import type { IbsiSettings } from './settings.js';
 import { momentsOf } from './statistics.js';
@@ -35,7 +35,7 @@ export function preprocess(image: Volume, mask: Volume, settings: IbsiSettings):
   const { data } = region.image;
   const kept = region.morphological.indices.filter((at) => data[at]! >= low && data[at]! <= high);
   const intensity =
-    kept.length === region.morphological.indices.length ? region.morphological : subRoi(region.morphological, kept);
+    kept.length === region.morphological.indices.length ? region.morphological : roiOfIndices(region.image, kept);
   return { ...region, intensity, range: range ?? null };
 }
 
@@ -74,19 +74,4 @@ function interpolatedRoi(mask: Volume, label: number, { spacingMm, roiMethod, ro
   // Half-way between two voxels is in, whichever way the sum was rounded.
   const data = Uint8Array.from(part.data, (value: number) => (value >= roiThreshold - 1e-6 ? 1 : 0));
   return roiOf({ ...gridOf(target), data });
-}
-
-function subRoi(roi: Roi, indices: Int32Array): Roi {
-  const [nx, ny] = roi.grid.size;
-  const lower = [Infinity, Infinity, Infinity];
-  const upper = [-1, -1, -1];
-  for (const index of indices) {
-    const at = [index % nx, Math.floor(index / nx) % ny, Math.floor(index / (nx * ny))];
-    for (let axis = 0; axis < 3; axis++) {
-      lower[axis] = Math.min(lower[axis]!, at[axis]!);
-      upper[axis] = Math.max(upper[axis]!, at[axis]!);
-    }
-  }
-  const box = indices.length === 0 ? null : { lower: lower as unknown as Vec3, upper: upper as unknown as Vec3 };
-  return { grid: roi.grid, indices, box };
 }

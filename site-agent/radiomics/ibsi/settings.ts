@@ -24,7 +24,7 @@ const discretisation = z.discriminatedUnion('method', [
   /** Fixed bin size: bins of `width` from the lower end of the re-segmentation range, or from the region's minimum where there is none. */
   z.strictObject({ method: z.literal('fbs'), width: positive }),
   /** Fixed bin number over the region's own range. */
-  z.strictObject({ method: z.literal('fbn'), bins: z.int().min(1).max(20_000) }),
+  z.strictObject({ method: z.literal('fbn'), bins: z.int().min(1).max(8192) }),
 ]);
 
 const ivh = z.discriminatedUnion('method', [
