@@ -101,6 +101,22 @@ export function inflateExpecting(bytes: Uint8Array, byteCount: number, form: 'gz
   return inflated;
 }
 
+/** A whole compressed file of unknown size is no larger than this. */
+const GUNZIP_BYTES_MAX = 1024 * 1024 * 1024;
+
+/**
+ * A whole gzip file, if its start is what is looked for; null where it is not.
+ * @throws ConcordatError IMAGE_UNREADABLE where the stream is damaged or holds more than any file of an image
+ */
+export function gunzipWhole(bytes: Uint8Array, isWanted: (start: Uint8Array) => boolean): Uint8Array | null {
+  if (!isWanted(gunzipStart(bytes))) return null;
+  try {
+    return gunzipSync(bytes, { maxOutputLength: GUNZIP_BYTES_MAX });
+  } catch (error) {
+    throw new ConcordatError('IMAGE_UNREADABLE', 'the compressed stream is damaged or cut short', { cause: error });
+  }
+}
+
 /**
  * Samples from bytes, which are left as they are.
  * @throws ConcordatError IMAGE_UNREADABLE where the bytes are too few, or a 64-bit integer is beyond ±2^53.

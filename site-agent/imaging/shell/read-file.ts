@@ -1,31 +1,114 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, resolve, sep } from 'node:path';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import { ConcordatError } from '../../../shared/errors.js';
+import { looksLikeDicom, parseDicom } from '../dicom/parse.js';
+import type { FrameDecoder } from '../dicom/pixels.js';
+import { chosenSeries, kindOf, type NamedFile, readSeries, seriesAmong } from '../dicom/series.js';
 import { readNifti } from '../nifti.js';
 import { readNrrd } from '../nrrd.js';
+import { gunzipWhole, isGzip } from '../samples.js';
 import type { Volume } from '../volume.js';
+import { frameDecoderFor } from './codecs.js';
+
+export interface ReadOptions {
+  /** Which series of a folder, from 1, in the order in which the error lists them. */
+  readonly series?: number;
+}
 
 /**
- * Reads one image file: NIfTI or NRRD, by its content and not by its name.
- * @throws ConcordatError IMAGE_UNREADABLE where there is no such file, and what the readers throw. No message has the path: it may
- *   hold a patient's name.
+ * Reads one image: a NIfTI or NRRD file, a DICOM file, or a folder with a DICOM series. The format is told by the content, not by the name.
+ * @throws ConcordatError IMAGE_*; no message has a path or any text of the file, which may hold a patient's name (`problems` have file
+ *   names and stay at the site)
  */
-export function readImageFile(path: string): Volume {
+export async function readImage(path: string, options: ReadOptions = {}): Promise<Volume> {
+  const files = isFolder(path) ? dicomFiles(path) : null;
+  if (files !== null) {
+    const series = chosenSeries(seriesAmong(files), options.series);
+    return readSeries(series, await decoderFor(series.files));
+  }
   const bytes = bytesAt(path);
+  const dicom = asDicom(bytes);
+  if (dicom === null) return readVolumeFile(path, bytes);
+  const file: NamedFile = { name: basename(path), file: parseDicom(dicom) };
+  const kind = kindOf(file.file);
+  if (kind !== 'image')
+    throw new ConcordatError(
+      'IMAGE_FORMAT_UNKNOWN',
+      kind === 'other' ? 'the DICOM file holds no image' : 'the file holds regions, not an image: name it as the mask',
+    );
+  return readSeries(chosenSeries(seriesAmong([file])), await decoderFor([file]));
+}
+
+/**
+ * Reads a NIfTI or NRRD file.
+ * @throws ConcordatError IMAGE_UNREADABLE where there is no such file, and what the readers throw
+ */
+export const readImageFile = (path: string): Volume => readVolumeFile(path, bytesAt(path));
+
+function readVolumeFile(path: string, bytes: Uint8Array): Volume {
   if (Buffer.from(bytes.subarray(0, 4)).toString('latin1') === 'NRRD')
     return readNrrd(bytes, (name) => bytesBeside(path, name));
   return readNifti(bytes, besideHeader(path));
 }
 
-function bytesAt(path: string): Uint8Array {
+/** The bytes of a DICOM file, which some archives keep compressed; null where it is none. */
+export function asDicom(bytes: Uint8Array): Uint8Array | null {
+  if (looksLikeDicom(bytes)) return bytes;
+  return isGzip(bytes) ? gunzipWhole(bytes, looksLikeDicom) : null;
+}
+
+/**
+ * The DICOM files directly in a folder. Others are left out; one that should be DICOM and is damaged is an error, because a slice would be
+ * missing without it.
+ */
+export function dicomFiles(folder: string): NamedFile[] {
+  const files: NamedFile[] = [];
+  for (const name of readdirSync(folder).sort()) {
+    const path = join(folder, name);
+    if (!statSync(path).isFile()) continue;
+    const bytes = bytesAt(path);
+    const dicom = asDicom(bytes);
+    if (dicom === null) {
+      if (/\.(dcm|dicom|ima)$/i.test(name))
+        throw new ConcordatError('IMAGE_UNREADABLE', 'a file of the series is named as DICOM and is none', {
+          problems: [{ file: name, message: 'is not DICOM' }],
+        });
+      continue;
+    }
+    try {
+      files.push({ name, file: parseDicom(dicom) });
+    } catch (error) {
+      if (!(error instanceof ConcordatError)) throw error;
+      throw new ConcordatError(error.code, error.message, { problems: [{ file: name, message: error.message }] });
+    }
+  }
+  return files;
+}
+
+export const decoderFor = (files: readonly NamedFile[]): Promise<FrameDecoder> =>
+  frameDecoderFor(new Set(files.map(({ file }) => file.transferSyntax)));
+
+export function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch (error) {
+    throw cannotOpen(path, error);
+  }
+}
+
+export function bytesAt(path: string): Uint8Array {
   try {
     return readFileSync(path);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new ConcordatError('IMAGE_UNREADABLE', `the file cannot be opened (${code ?? 'unknown reason'})`, {
-      problems: [{ file: path, message: 'cannot be opened' }],
-    });
+    throw cannotOpen(path, error);
   }
+}
+
+function cannotOpen(path: string, error: unknown): ConcordatError {
+  const { code } = error as NodeJS.ErrnoException;
+  return new ConcordatError('IMAGE_UNREADABLE', `the file cannot be opened (${code ?? 'unknown reason'})`, {
+    problems: [{ file: path, message: 'cannot be opened' }],
+  });
 }
 
 /** The .img file of a .hdr file, compressed or not. */
