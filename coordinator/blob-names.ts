@@ -1,4 +1,4 @@
-import type { LoggedEvent } from './shell/study-host.js';
+import type { LoggedEvent } from './study-host-types.js';
 
 /** Hashes of the blobs that this event names. What a durable event names is never collected as an orphan. Pure. */
 export function blobsNamed(event: LoggedEvent): readonly string[] {

@@ -20,7 +20,7 @@ import { ConcordatError } from '../shared/errors.js';
 import type { SignedRoster } from '../shared/roster.js';
 import { modelName, type Study, type StudyModel, studyHash } from '../shared/study.js';
 import { resultBytes, studyResult } from './result.js';
-import type { BundleFiles } from './shell/study-host.js';
+import type { BundleFiles } from './study-host-types.js';
 import type { StudyRun } from './study-run.js';
 
 /**

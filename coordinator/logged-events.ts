@@ -16,8 +16,8 @@ import {
 } from '../shared/stored-shapes.js';
 import type { LedgerEvent } from './ledger-heads.js';
 import type { RoundRecord } from './round-types.js';
-import type { LoggedEvent } from './shell/study-host.js';
 import type { StudyEvent } from './study.js';
+import type { LoggedEvent } from './study-host-types.js';
 
 /** How the coordinator's log is read. What stands in it was written by this program or an older one, or was damaged since. */
 const STORE = "the coordinator's log";

@@ -16,8 +16,9 @@ import { blobsNamed } from './blob-names.js';
 import { LedgerHeads } from './ledger-heads.js';
 import { decodeLedgerEvent, decodeLoggedEvent } from './logged-events.js';
 import { registerStudy } from './shell/registration.js';
-import { type BundleFiles, type HostProgress, type LoggedEvent, StudyHost } from './shell/study-host.js';
+import { StudyHost } from './shell/study-host.js';
 import { isClosed, type StudyState } from './study.js';
+import type { BundleFiles, HostProgress, LoggedEvent } from './study-host-types.js';
 import type { StudyRun } from './study-run.js';
 import { termsOf } from './terms.js';
 
@@ -94,7 +95,7 @@ export class CoordinatorService {
       }
     }
     // Only an upload that is still awaited goes on from where it ended.
-    this.ports.blobs.sweepPartials((site) => this.hostsOf(site).some((host) => host.owes(site)));
+    this.ports.blobs.sweepPartials((site) => this.hostsOf(site).some((host) => host.blobs.owes(site)));
     await this.readInbox(true);
     this.guarded('to collect blobs that nothing needs', () => this.collectBlobs());
     this.poll = setInterval(() => {
@@ -138,7 +139,9 @@ export class CoordinatorService {
 
   private isNeeded(hash: string): boolean {
     return (
-      this.named.has(hash) || this.published.has(hash) || [...this.hosts.values()].some((host) => host.keeps(hash))
+      this.named.has(hash) ||
+      this.published.has(hash) ||
+      [...this.hosts.values()].some((host) => host.blobs.keeps(hash))
     );
   }
 
@@ -187,7 +190,7 @@ export class CoordinatorService {
 
   /** Sites upload masked inputs and nothing else: the one that is awaited, of the length that was declared. */
   mayUpload(site: string, hash: string, size: number): boolean {
-    return this.hostsOf(site).some((host) => host.awaits(site, hash, size));
+    return this.hostsOf(site).some((host) => host.blobs.awaits(site, hash, size));
   }
 
   onUploadProgress(site: string, hash: string, bytes: number): void {
@@ -197,12 +200,12 @@ export class CoordinatorService {
 
   /** What the coordinator named to this site on purpose. Others' masked inputs and the totals are not among it. */
   mayDownload(site: string, hash: string): boolean {
-    return this.published.has(hash) || this.hostsOf(site).some((host) => host.serves(hash));
+    return this.published.has(hash) || this.hostsOf(site).some((host) => host.blobs.serves(hash));
   }
 
   /** What it may download, and its own masked input of the open attempt: an upload whose receipt was lost is asked after. */
   mayAsk(site: string, hash: string): boolean {
-    return this.mayDownload(site, hash) || this.hostsOf(site).some((host) => host.isOf(site, hash));
+    return this.mayDownload(site, hash) || this.hostsOf(site).some((host) => host.blobs.isOf(site, hash));
   }
 
   /** Files of a registry entry become fetchable for every site. */

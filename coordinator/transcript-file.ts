@@ -15,7 +15,7 @@ import {
 } from '../shared/stored-shapes.js';
 import type { TranscriptEntry } from '../shared/transcript.js';
 import { applyRecord, INITIAL_ROUND_STATE } from './round-state.js';
-import type { LoggedEvent } from './shell/study-host.js';
+import type { LoggedEvent } from './study-host-types.js';
 import { entryOf } from './transcript.js';
 
 /**

@@ -3,7 +3,7 @@ import { MerkleLog } from '../shared/merkle.js';
 import type { TranscriptProof, TranscriptRequest } from '../shared/study-messages.js';
 import { type TranscriptEntry, type TranscriptTip, transcriptHead, transcriptLeaf } from '../shared/transcript.js';
 import type { RoundRecord } from './round-types.js';
-import type { LoggedEvent } from './shell/study-host.js';
+import type { LoggedEvent } from './study-host-types.js';
 
 /** The transcript of one study, as a fold over its logged events; gives the proofs that sites ask for. Pure. */
 export class Transcript {

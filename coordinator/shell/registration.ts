@@ -6,6 +6,7 @@ import { signatureFile } from '../../shared/bundle/verify.js';
 import type { BlobStore } from '../../shared/stores.js';
 import type { Ratification } from '../../shared/study-messages.js';
 import type { StudyState } from '../study.js';
+import type { LoggedEvent } from '../study-host-types.js';
 import {
   ATTEMPTS_FILE,
   attemptsFile,
@@ -14,7 +15,6 @@ import {
   TRANSCRIPT_FILE,
   transcriptFile,
 } from '../transcript-file.js';
-import type { LoggedEvent } from './study-host.js';
 
 export interface Registration {
   readonly state: StudyState;

@@ -1,8 +1,7 @@
-import { encodeDocument } from '../../shared/document.js';
 import { ConcordatError } from '../../shared/errors.js';
 import { contributionBytes } from '../../shared/fixed-point.js';
 import { LIMITS } from '../../shared/limits.js';
-import type { CoordinatorMessage, RoundTerms, SiteMessage } from '../../shared/messages.js';
+import type { CoordinatorMessage, SiteMessage } from '../../shared/messages.js';
 import { planStudy } from '../../shared/plan.js';
 import { decodeRoundDocument, encodeRoundDocument } from '../../shared/round-document.js';
 import { declarationHash } from '../../shared/secagg/context.js';
@@ -17,68 +16,11 @@ import type {
 import { COORDINATOR_COMPUTATIONS } from '../computations.js';
 import type { RoundConfig, RoundRecord, RoundReport } from '../round-types.js';
 import { isClosed, proposedStudy, type StudyEffect, type StudyEvent, type StudyState, studyStep } from '../study.js';
+import { StudyBlobs } from '../study-blobs.js';
+import type { BundleFiles, LoggedEvent, StudyHostPorts } from '../study-host-types.js';
 import { advanceRun, type StudyRun, startRun } from '../study-run.js';
 import { Transcript } from '../transcript.js';
 import { RoundDriver } from './round-driver.js';
-
-/** One logged event of a study: what the fold after a restart needs, in order. */
-export type LoggedEvent =
-  | { readonly type: 'proposed'; readonly documentBlob: string; readonly rosterVersion: number; readonly atMs: number }
-  | {
-      readonly type: 'study';
-      readonly event: StudyEvent;
-      readonly approval?: Approval;
-      readonly ratification?: Ratification;
-    }
-  | { readonly type: 'round'; readonly record: RoundRecord };
-
-export interface BundleFiles {
-  readonly files: ReadonlyMap<string, Uint8Array>;
-  readonly bundleDigest: string;
-  readonly unmet: readonly string[];
-}
-
-export interface StudyHostPorts {
-  append(events: readonly LoggedEvent[]): void;
-  putBlob(bytes: Uint8Array): string;
-  getBlob(hash: string): Uint8Array;
-  deleteBlob(hash: string): void;
-  blobSize(hash: string): number | null;
-  /** What this site sent for an attempt that is over: deleted, whole or in pieces, unless something else needs it. */
-  forgetUploads(site: string, hashes: readonly string[]): void;
-  send(site: string, message: CoordinatorMessage | StudyCoordinatorMessage): void;
-  isConnected(site: string): boolean;
-  setTimer(atMs: number, fire: () => void): void;
-  nowMs(): number;
-  /** Terms of the rounds once every box key is known. */
-  terms(study: Study, studyHash: string, approvals: readonly Approval[]): RoundTerms;
-  /** Assembles result, model, card and roster into a bundle. Same input, same bytes. */
-  assemble(run: StudyRun, state: StudyState, transcriptHead: string): Promise<BundleFiles>;
-  publish(state: StudyState, files: ReadonlyMap<string, Uint8Array>, ratifications: readonly Ratification[]): void;
-  summary(
-    state: StudyState,
-    files: ReadonlyMap<string, Uint8Array> | null,
-    ratifications: readonly Ratification[],
-    reason: string,
-  ): void;
-  progress(message: HostProgress): void;
-  /** Something went wrong outside any call that could throw it. */
-  trouble(error: unknown): void;
-}
-
-export type HostProgress =
-  | { readonly kind: 'phase'; readonly studyHash: string; readonly phase: string; readonly reason: string }
-  | {
-      readonly kind: 'round';
-      readonly studyHash: string;
-      readonly computation: string;
-      readonly round: number;
-      readonly iteration: number;
-    }
-  | { readonly kind: 'round-report'; readonly studyHash: string; readonly report: RoundReport };
-
-/** Blobs that a site may send for one attempt; one is taken. */
-const ANNOUNCED_MAX = 3;
 
 /** One study at the coordinator: joins the life reducer, the run and the round driver to log, blobs and messages. */
 export class StudyHost {
@@ -89,9 +31,7 @@ export class StudyHost {
   private readonly approvals: Approval[] = [];
   private readonly ratifications: Ratification[] = [];
   private readonly transcript: Transcript;
-  private readonly resultBlobs = new Map<string, string>();
-  private readonly publicBlobs = new Set<string>();
-  private readonly announced = new Map<string, { readonly context: string; readonly hashes: string[] }>();
+  readonly blobs: StudyBlobs;
   private bundle: BundleFiles | null = null;
   private bundleBlobs: readonly { readonly path: string; readonly blobHash: string }[] | null = null;
 
@@ -104,6 +44,7 @@ export class StudyHost {
   ) {
     this.state = proposedStudy(study, studyHash, rosterVersion);
     this.transcript = new Transcript(studyHash);
+    this.blobs = new StudyBlobs(documentBlob, ports, () => this.driver);
   }
 
   get current(): StudyState {
@@ -138,7 +79,7 @@ export class StudyHost {
     for (const entry of events) {
       if (entry.type !== 'round') continue;
       this.roundRecords.push(entry.record);
-      if (entry.record.type === 'roundOpened') this.publicBlobs.add(entry.record.broadcastHash);
+      if (entry.record.type === 'roundOpened') this.blobs.publish(entry.record.broadcastHash);
       if (entry.record.type !== 'total') continue;
       try {
         this.replayTotal(entry.record);
@@ -158,7 +99,7 @@ export class StudyHost {
       if (entry.type !== 'round' || entry.record.type !== 'roundOpened') continue;
       const { broadcastHash } = entry.record;
       const { upstream } = decodeRoundDocument(this.ports.getBlob(broadcastHash));
-      for (const hash of [broadcastHash, ...Object.values(upstream)]) this.publicBlobs.add(hash);
+      for (const hash of [broadcastHash, ...Object.values(upstream)]) this.blobs.publish(hash);
       return;
     }
   }
@@ -203,7 +144,7 @@ export class StudyHost {
 
   /** Of the masked input that is awaited from this site; any other blob is none of the round's. */
   onUploadProgress(site: string, hash: string, bytes: number): void {
-    if (this.announced.get(site)?.hashes.includes(hash) === true)
+    if (this.blobs.isAnnounced(site, hash))
       this.driver?.feed({ type: 'progress', site, of: 'upload', amount: bytes, nowMs: this.ports.nowMs() });
   }
 
@@ -242,53 +183,6 @@ export class StudyHost {
     const endMs = endsAtMs(this.study);
     if (endMs === null || nowMs < endMs || !['proposed', 'approved', 'running'].includes(this.state.phase)) return;
     this.step({ type: 'failure', reason: `STUDY_EXPIRED: the study's last day was ${this.study.until}` });
-  }
-
-  /** Whether sites of this study may fetch that blob: its document, broadcasts, public results and the bundle; no contribution, no total. */
-  serves(hash: string): boolean {
-    return hash === this.documentBlob || this.publicBlobs.has(hash);
-  }
-
-  /**
-   * Whether a masked input of that size is awaited from the site, and it announces no more than a few for the attempt: a site
-   * that came back may first send the one of the attempt before again, and must not be shut out by that.
-   */
-  awaits(site: string, hash: string, size: number): boolean {
-    const awaited = this.driver?.awaited(site) ?? null;
-    if (awaited === null || awaited.byteLength !== size) return false;
-    const before = this.announced.get(site);
-    const hashes = before?.context === awaited.context ? before.hashes : [];
-    if (!hashes.includes(hash)) {
-      if (hashes.length >= ANNOUNCED_MAX) return false;
-      hashes.push(hash);
-    }
-    this.announced.set(site, { context: awaited.context, hashes });
-    // Otherwise a site could leave a few blobs behind with every attempt until the disk is full.
-    if (before !== undefined && before.hashes !== hashes)
-      this.ports.forgetUploads(
-        site,
-        before.hashes.filter((other) => other !== hash),
-      );
-    return true;
-  }
-
-  /** Whether a masked input of this site is awaited. */
-  owes(site: string): boolean {
-    return (this.driver?.awaited(site) ?? null) !== null;
-  }
-
-  /** Whether it is the masked input that this site announced or gave for the open attempt. */
-  isOf(site: string, hash: string): boolean {
-    const given = this.driver?.given(site) ?? null;
-    return given === hash || (given === null && this.announced.get(site)?.hashes.includes(hash) === true);
-  }
-
-  /** Whether a blob that no event names is still needed: it is served, or a site has just sent it for the open attempt. */
-  keeps(hash: string): boolean {
-    if (this.serves(hash)) return true;
-    return [...this.announced].some(
-      ([site, { context, hashes }]) => hashes.includes(hash) && this.driver?.awaited(site)?.context === context,
-    );
   }
 
   get bundleDigest(): string | null {
@@ -370,7 +264,7 @@ export class StudyHost {
       exchangeTimeoutMs: this.study.onMissingSite === 'wait' ? 600_000 : 30_000,
     };
     // Sites may still be fetching results that were named before a restart.
-    for (const [instance, result] of this.run.results) this.resultBlob(instance, result);
+    for (const [instance, result] of this.run.results) this.blobs.result(instance, result);
     const request = this.run.request;
     const opened = this.roundRecords.some((record) => record.type === 'roundOpened' && record.round === request?.round);
     this.driver = new RoundDriver(config, this.driverPorts(), this.roundRecords);
@@ -387,7 +281,7 @@ export class StudyHost {
   private openRound(): void {
     const request = this.run!.request!;
     const upstream: Record<string, string> = {};
-    for (const [instance, result] of this.run!.results) upstream[instance] = this.resultBlob(instance, result);
+    for (const [instance, result] of this.run!.results) upstream[instance] = this.blobs.result(instance, result);
     const broadcast = encodeRoundDocument({
       instance: request.instance,
       iteration: request.iteration,
@@ -404,26 +298,11 @@ export class StudyHost {
     const opening = {
       computation: request.instance,
       round: request.round,
-      broadcastHash: this.putPublic(broadcast),
+      broadcastHash: this.blobs.putPublic(broadcast),
       declarationHash: declarationHash(request.leaves),
       contributionBytes: contributionBytes(request.leaves),
     };
     this.driver!.open(opening, request.leaves);
-  }
-
-  private putPublic(bytes: Uint8Array): string {
-    const hash = this.ports.putBlob(bytes);
-    this.publicBlobs.add(hash);
-    return hash;
-  }
-
-  private resultBlob(instance: string, result: unknown): string {
-    let hash = this.resultBlobs.get(instance);
-    if (hash === undefined) {
-      hash = this.putPublic(encodeDocument(result));
-      this.resultBlobs.set(instance, hash);
-    }
-    return hash;
   }
 
   private driverPorts() {
@@ -437,7 +316,7 @@ export class StudyHost {
       getBlob: (hash: string) => ports.getBlob(hash),
       deleteBlob: (hash: string) => {
         // A site may name what all are served as its masked input, where the length fits.
-        if (this.serves(hash)) return;
+        if (this.blobs.serves(hash)) return;
         if (this.study.transcript?.retain !== true || !this.transcript.addedInputs.has(hash)) ports.deleteBlob(hash);
       },
       send: (site: string, message: CoordinatorMessage) => ports.send(site, message),
@@ -514,7 +393,10 @@ export class StudyHost {
 
   private requestRatification(site: string): void {
     if (this.bundle === null || this.ratifications.some((known) => known.site === site)) return;
-    this.bundleBlobs ??= [...this.bundle.files].map(([path, bytes]) => ({ path, blobHash: this.putPublic(bytes) }));
+    this.bundleBlobs ??= [...this.bundle.files].map(([path, bytes]) => ({
+      path,
+      blobHash: this.blobs.putPublic(bytes),
+    }));
     this.ports.send(site, {
       type: 'ratificationRequest',
       studyHash: this.studyHash,

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { openEventStore } from '../../coordinator/event-store.js';
 import { recover } from '../../coordinator/round-state.js';
 import type { RoundRecord } from '../../coordinator/round-types.js';
-import type { LoggedEvent } from '../../coordinator/shell/study-host.js';
+import type { LoggedEvent } from '../../coordinator/study-host-types.js';
 import { Transcript } from '../../coordinator/transcript.js';
 import { decodeDocument, encodeDocument } from '../../shared/document.js';
 import { packWords, unpackWords } from '../../shared/fixed-point.js';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { DemoProcess } from '../../cli/demo/processes.js';
 import { pause } from '../../cli/demo/processes.js';
-import type { LoggedEvent } from '../../coordinator/shell/study-host.js';
+import type { LoggedEvent } from '../../coordinator/study-host-types.js';
 import { decodeDocument, encodeDocument } from '../../shared/document.js';
 import { type SeededRandom, seededRandom } from '../../shared/rng.js';
 import { type Study, studyHash } from '../../shared/study.js';

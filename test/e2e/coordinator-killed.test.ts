@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { LoggedEvent } from '../../coordinator/shell/study-host.js';
+import type { LoggedEvent } from '../../coordinator/study-host-types.js';
 import { studyHash } from '../../shared/study.js';
 import { studyDocument } from '../../shared/study-signatures.js';
 import { kindOf, readResult, smallStudy, TestFederation } from './support.js';

@@ -19,7 +19,7 @@ import { runSimulation } from '../../cli/simulation.js';
 import { COORDINATOR_COMPUTATIONS } from '../../coordinator/computations.js';
 import { resultBytes, studyResult } from '../../coordinator/result.js';
 import type { RoundRecord } from '../../coordinator/round-types.js';
-import type { LoggedEvent } from '../../coordinator/shell/study-host.js';
+import type { LoggedEvent } from '../../coordinator/study-host-types.js';
 import { advanceRun, startRun } from '../../coordinator/study-run.js';
 import { verifyBundle } from '../../shared/bundle/verify.js';
 import type { Cohort } from '../../shared/cohort.site.js';

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import type { LoggedEvent } from '../../coordinator/shell/study-host.js';
+import type { LoggedEvent } from '../../coordinator/study-host-types.js';
 import { Transcript } from '../../coordinator/transcript.js';
 import { decodeDocument } from '../../shared/document.js';
 import { ConcordatError } from '../../shared/errors.js';

@@ -2,7 +2,7 @@ import { decodeLoggedEvent } from '../../../coordinator/logged-events.js';
 import { recover as recoverRound } from '../../../coordinator/round-state.js';
 import type { RoundRecord } from '../../../coordinator/round-types.js';
 import { foldStudies } from '../../../coordinator/shell/fold-studies.js';
-import type { LoggedEvent } from '../../../coordinator/shell/study-host.js';
+import type { LoggedEvent } from '../../../coordinator/study-host-types.js';
 import { canonicalJson } from '../../../shared/canonical-json.js';
 import { decodeDocument, encodeDocument } from '../../../shared/document.js';
 import { type LedgerEntry, ledgerEntry, verifyLedger } from '../../../shared/egress-ledger.js';
