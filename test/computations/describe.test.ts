@@ -56,6 +56,31 @@ const specOf = (of: Frame): DescribeSpec => ({
 });
 const spec = specOf(frame);
 
+/** Under `continue`: cedar is away in the given round, after it was counted. */
+function runWithout(phase: string): DescribeResult {
+  let asked = '';
+  const away: typeof halves = {
+    ...halves,
+    site: {
+      ...describeSite,
+      contribute(of, broadcast, view) {
+        asked = broadcast.phase;
+        const isAway = asked === phase && view.cohort.sites.includes('cedar');
+        return isAway ? new Map() : describeSite.contribute(of, broadcast, view);
+      },
+    },
+    coordinator: {
+      ...describeCoordinator,
+      advance: (of, state, total) => {
+        const sites = total.sites.filter((site) => asked !== phase || site !== 'cedar');
+        return describeCoordinator.advance(of, state, { ...total, sites });
+      },
+    },
+  };
+  const views = holdersOf(table(1), 'sites', FEATURES, COVARIATES).map((cohort) => viewOf(cohort, frame));
+  return runInMemory(away, spec, views).result;
+}
+
 function run(cohorts: readonly Cohort[]): { result: DescribeResult; rounds: number } {
   return runInMemory(
     halves,
@@ -126,6 +151,18 @@ describe('describe', () => {
     }
     expect(compared).toBe(5);
   });
+
+  it.each([
+    ['sums', { mean: null, sd: null, quantiles: null, resolution: null }],
+    ['central', { mean: expect.any(Number), sd: null, quantiles: null, resolution: null }],
+    ['histograms', { mean: expect.any(Number), sd: expect.any(Number), quantiles: null, resolution: null }],
+  ])(
+    'a site that goes missing in the round of %s leaves no wrong number behind, and no site is accused',
+    (phase, left) => {
+      const { columns } = runWithout(phase);
+      for (const name of ['f001', 'f002', 'age']) expect(columns[name]).toMatchObject(left);
+    },
+  );
 
   it('has no more histogram bins than one for every minimumCount patients', () => {
     let checked = 0;

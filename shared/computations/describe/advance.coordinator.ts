@@ -68,7 +68,7 @@ export const describeCoordinator: CoordinatorHalf<DescribeSpec, DescribeBroadcas
       case 'central':
         return afterCentral(spec.frame, state, total);
       case 'histograms':
-        return { kind: 'done', result: resultOf(spec, state, totalOf(total, 'histograms')) };
+        return { kind: 'done', result: resultOf(spec, state, total) };
     }
   },
 };
@@ -157,10 +157,11 @@ function pooledSites(frame: Frame, hidden: readonly string[]): readonly string[]
 }
 
 function afterSums(frame: Frame, state: DescribeState, total: Total): Advance {
+  const isWholeSum = everyDescribedSiteIn(state, total);
   const mean = totalOf(total, 'sums').map((sum, at) => {
     const n = state.observed[at]!;
     // A mean over few patients is close to one patient's value: neither sites nor readers are told.
-    if (n === 0 || isSmall(n, frame.minimumCount)) return Number.NaN;
+    if (n === 0 || isSmall(n, frame.minimumCount) || !isWholeSum) return Number.NaN;
     return (sum / n) * powerOfTwo(state.exponents[at]!);
   });
   const described = state.described.map((site): SiteDescription => {
@@ -182,11 +183,17 @@ function afterSums(frame: Frame, state: DescribeState, total: Total): Advance {
   };
 }
 
+/** A site that went missing after it was counted: what is summed without it is over fewer patients than were observed. */
+function everyDescribedSiteIn(state: DescribeState, total: Total): boolean {
+  return state.sites.every((site) => total.sites.includes(site));
+}
+
 function afterCentral(frame: Frame, state: DescribeState, total: Total): Advance {
+  const isWholeSum = everyDescribedSiteIn(state, total);
   const central = totalOf(total, 'central');
   const sd = central.map((squares, at) => {
     const n = state.observed[at]!;
-    if (n < 2) return Number.NaN;
+    if (n < 2 || Number.isNaN(state.mean[at]) || !isWholeSum) return Number.NaN;
     const scaled = Math.sqrt(squares / (n - 1));
     return scaled > CONSTANT ? scaled * powerOfTwo(state.exponents[at]!) : 0;
   });
@@ -229,7 +236,9 @@ function markAt(counts: Float64Array, at: number): EventMark {
   return { small: counts[at]! > 0, cover: counts[at + 1]! > 0 };
 }
 
-function resultOf(spec: DescribeSpec, state: DescribeState, histograms: Float64Array): DescribeResult {
+function resultOf(spec: DescribeSpec, state: DescribeState, total: Total): DescribeResult {
+  const histograms = totalOf(total, 'histograms');
+  const isWholeSum = everyDescribedSiteIn(state, total);
   const { frame } = spec;
   const columns: Record<string, NumericDescription | CategoricalDescription> = {};
   let offset = 0;
@@ -252,10 +261,10 @@ function resultOf(spec: DescribeSpec, state: DescribeState, histograms: Float64A
       mean: Number.isNaN(mean) ? null : mean,
       sd: Number.isNaN(sd) ? null : sd,
       quantiles:
-        binning.bins > 0 || isConstant
+        (binning.bins > 0 && isWholeSum) || isConstant
           ? spec.quantiles.map((p) => ({ p, value: isConstant ? mean : quantile(frame, cells, binning, n, fewest, p) }))
           : null,
-      resolution: binning.bins > 0 ? binning.width : isConstant ? 0 : null,
+      resolution: binning.bins > 0 && isWholeSum ? binning.width : isConstant ? 0 : null,
     };
   }
   let level = 0;

@@ -11,13 +11,17 @@ export interface NumericDescription {
   /** Patients with a value and without. Both are suppressed where either is small: their sum is public. */
   readonly n: Count;
   readonly missing: Count;
-  /** Null where nobody observed the column, suppressed where few did. sd has divisor n - 1 and is null for n < 2. */
+  /**
+   * Null where nobody observed the column, and where a site that was counted went missing (`onMissingSite: continue`) before it
+   * was summed; suppressed where few observed it. sd has divisor n - 1 and is null for n < 2.
+   */
   readonly mean: Count | null;
   readonly sd: Count | null;
   /**
    * Smallest value with at least that share of the patients at or below it, from a histogram: it lies within one
    * `resolution` of the true one. Null where it falls beyond four sd of the mean, where the histogram ends; suppressed
-   * where fewer than minimumCount patients lie on one side of it (so the smallest and largest value are not told).
+   * where fewer than minimumCount patients lie on one side of it (so the smallest and largest value are not told). No quantiles
+   * at all where sd is null, or a counted site is missing in the histogram.
    */
   readonly quantiles:
     | readonly { readonly p: number; readonly value: number | null | { readonly suppressed: true } }[]
