@@ -386,7 +386,7 @@ describe('a site that uploads more than it is asked for', () => {
       // A result or broadcast of just the right length, as every site may fetch it.
       named = of.blobs.putBlob(new Uint8Array(message.byteLength).fill(7));
       const host = of.service.studies.find(({ studyHash }) => studyHash === hash)!;
-      (host as unknown as { publicBlobs: Set<string> }).publicBlobs.add(named);
+      host.blobs.publish(named);
       const { byteLength, context, studyHash, nextPreKey } = message;
       const signingKey = keyOf('cedar');
       return maskedInputMessage({
