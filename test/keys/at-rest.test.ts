@@ -244,7 +244,17 @@ describe('the commands', () => {
       error: { code: 'STORE_KEYS_EXPOSED' },
     });
     chmodSync(key, 0o600);
-    expect(run(['keys', 'unprotect', '--dir', folder], { CONCORDAT_KEY_FILE: key }).status).toBe(0);
+    // Another key file: the old one opens it once more, for the last time.
+    const next = path.join(root, 'next.key');
+    writeFileSync(next, random(48), { mode: 0o600 });
+    const rotate = ['keys', 'protect', '--dir', folder, '--key-file', next];
+    expect(run(rotate).answer).toMatchObject({ error: { code: 'STORE_KEYS_LOCKED' } });
+    expect(run(rotate, { CONCORDAT_KEY_FILE: key }).status).toBe(0);
+    expect(run(['keys', 'status', '--dir', folder]).answer).toMatchObject({ halfRotated: false });
+    expect(run(['site', 'status', '--dir', folder], { CONCORDAT_KEY_FILE: key }).answer).toMatchObject({
+      error: { code: 'STORE_KEYS_WRONG' },
+    });
+    expect(run(['keys', 'unprotect', '--dir', folder], { CONCORDAT_KEY_FILE: next }).status).toBe(0);
     expect(run(['site', 'status', '--dir', folder]).status).toBe(0);
     expect(readPrivateText(path.join(folder, 'keys', 'signing.key'))).toMatch(/^[0-9a-f]{64}\n$/);
   });
