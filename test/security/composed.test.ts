@@ -15,25 +15,19 @@ import { encodeSiteFrame } from '../../shared/wire/encode.js';
 import { decide } from '../../site-agent/shell/decide.js';
 import type { KnownStudy } from '../../site-agent/site-records.js';
 import { simulatedTable, smallStudy } from '../e2e/support.js';
-import { Composed, chainBytes, keyOf, memberOf, rosterChain, until } from './composed.js';
+import {
+  type Composed,
+  chainBytes,
+  closeFederation,
+  federation,
+  keyOf,
+  memberOf,
+  rosterChain,
+  story,
+  until,
+} from './composed.js';
 
-let world: Composed | undefined;
-
-afterEach(async () => {
-  await world?.close();
-  world = undefined;
-});
-
-async function federation(): Promise<Composed> {
-  world = new Composed(['alder', 'birch', 'cedar', 'dogwood']);
-  await world.start();
-  return world;
-}
-
-const story = (of: Composed, hash: string) => () =>
-  `${of.phase(hash)} ${of.reason(hash)} ${JSON.stringify(of.progress.slice(-5))} ${JSON.stringify(
-    [...of.sites.values()].map((site) => site.progress.slice(-2)),
-  )}`;
+afterEach(closeFederation);
 
 test('an undisturbed study is published', async () => {
   const of = await federation();

@@ -270,6 +270,28 @@ export class Composed {
   }
 }
 
+let open: Composed | undefined;
+
+/** The federation of four that most tests begin with; `prepare` sees it before anything starts. One at a time. */
+export async function federation(prepare: (of: Composed) => void = () => undefined): Promise<Composed> {
+  open = new Composed(['alder', 'birch', 'cedar', 'dogwood']);
+  prepare(open);
+  await open.start();
+  return open;
+}
+
+/** For `afterEach`: closes what `federation` opened last. */
+export async function closeFederation(): Promise<void> {
+  await open?.close();
+  open = undefined;
+}
+
+/** What to say where a test waits in vain. */
+export const story = (of: Composed, hash: string) => () =>
+  `${of.phase(hash)} ${of.reason(hash)} ${JSON.stringify(of.progress.slice(-5))} ${JSON.stringify(
+    [...of.sites.values()].map((site) => site.progress.slice(-3)),
+  )}`;
+
 export async function until(condition: () => boolean, what: () => string, timeoutMs = 40_000): Promise<void> {
   for (const end = Date.now() + timeoutMs; !condition(); ) {
     if (Date.now() > end) throw new Error(`waited in vain: ${what()}`);

@@ -23,24 +23,13 @@ import type { SiteLink } from '../../shared/transport.js';
 import type { ToSite } from '../../shared/wire/types.js';
 import { readCountersigned, readLedger } from '../../site-agent/shell/ledger-keeper.js';
 import { smallStudy } from '../e2e/support.js';
-import { Composed, type ComposedSite, keyOf, until } from './composed.js';
+import { type Composed, type ComposedSite, closeFederation, federation, keyOf, until } from './composed.js';
 
 /**
  * The record of what left a hospital: that it holds exactly the bytes that were on the wire, and that neither the
  * hospital nor the coordinator can change it alone. Each party is made to cheat in turn.
  */
-let world: Composed | undefined;
-
-afterEach(async () => {
-  await world?.close();
-  world = undefined;
-});
-
-async function federation(): Promise<Composed> {
-  world = new Composed(['alder', 'birch', 'cedar', 'dogwood']);
-  await world.start();
-  return world;
-}
+afterEach(closeFederation);
 
 const ended = (of: Composed, hash: string) =>
   until(

@@ -7,27 +7,13 @@ import { studyHash } from '../../shared/study.js';
 import { studyDocument } from '../../shared/study-signatures.js';
 import type { ToSite } from '../../shared/wire/types.js';
 import { simulatedTable, smallStudy } from '../e2e/support.js';
-import { Composed, until } from './composed.js';
+import { type Composed, closeFederation, federation, story, until } from './composed.js';
 
 /**
  * The whole agent against a coordinator that changes what it says to one site. What the site refuses stands in its own
  * log with its code, and nothing of that round is in its egress ledger.
  */
-let world: Composed | undefined;
-
-afterEach(async () => {
-  await world?.close();
-  world = undefined;
-});
-
-async function federation(): Promise<Composed> {
-  world = new Composed(['alder', 'birch', 'cedar', 'dogwood']);
-  await world.start();
-  return world;
-}
-
-const story = (of: Composed, hash: string) => () =>
-  `${of.phase(hash)} ${of.reason(hash)} ${JSON.stringify(of.site('alder').progress.slice(-4))}`;
+afterEach(closeFederation);
 
 type Offer = Extract<ToSite, { type: 'attemptOffer' }>;
 
@@ -80,7 +66,7 @@ test('a tensor that was not declared, or is declared otherwise', async () => {
 
 test('another computation than the offer names, or one that the study does not have', async () => {
   expect(await refusalOf(1, () => ({ computation: 'validate' }))).toBe('POLICY_DECLARATION_MISMATCH');
-  await world?.close();
+  await closeFederation();
   expect(
     await refusalOf(
       1,
@@ -117,14 +103,14 @@ test('results of earlier computations: none left out, none changed, none that is
       withDocument(() => ({ upstream: {} })),
     ),
   ).toBe('POLICY_BROADCAST_INVALID');
-  await world?.close();
+  await closeFederation();
   const other = (given: Offer, of: Composed) => {
     const changed = of.blobs.putBlob(encodeRoundDocument({ instance: 'x', iteration: 1, broadcast: 0, upstream: {} }));
     of.service.publishBlobs([changed]);
     return withDocument(({ upstream }) => ({ upstream: { ...upstream, describe: changed } }))(given, of);
   };
   expect(await refusalOf(5, other)).toBe('POLICY_BROADCAST_INVALID');
-  await world?.close();
+  await closeFederation();
   // One that could have been the result, but is not the one that the round before was computed with.
   const second = (given: Offer, of: Composed) => {
     const { upstream } = decodeRoundDocument(of.blobs.getBlob(given.broadcastHash));
@@ -134,7 +120,7 @@ test('results of earlier computations: none left out, none changed, none that is
     return withDocument((document) => ({ upstream: { ...document.upstream, describe: changed } }))(given, of);
   };
   expect(await refusalOf(6, second)).toBe('POLICY_BROADCAST_INVALID');
-  await world?.close();
+  await closeFederation();
   expect(await refusalOf(6, second, 'restarted')).toBe('POLICY_BROADCAST_INVALID');
 }, 60_000);
 

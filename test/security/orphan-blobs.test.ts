@@ -3,26 +3,12 @@ import { blobsNamed } from '../../coordinator/blob-names.js';
 import { decodeLoggedEvent } from '../../coordinator/logged-events.js';
 import { seededRandom } from '../../shared/rng.js';
 import { smallStudy } from '../e2e/support.js';
-import { Composed, until } from './composed.js';
+import { type Composed, closeFederation, federation, story, until } from './composed.js';
 
-let world: Composed | undefined;
-
-afterEach(async () => {
-  await world?.close();
-  world = undefined;
-});
+afterEach(closeFederation);
 
 const ORPHAN = new Uint8Array(64).fill(5);
 const NAMES = ['alder', 'birch', 'cedar', 'dogwood'];
-
-async function federation(): Promise<Composed> {
-  world = new Composed(NAMES);
-  await world.start();
-  return world;
-}
-
-const story = (of: Composed, hash: string) => () =>
-  `${of.phase(hash)} ${of.reason(hash)} ${JSON.stringify(of.progress.slice(-5))}`;
 
 /** Blobs of the store that the log names; those of one study alone, where it is given. */
 function namedBlobs(of: Composed, only?: string): string[] {

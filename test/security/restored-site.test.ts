@@ -8,17 +8,12 @@ import { guardScheme } from '../../site-agent/shell/decide.js';
 import { acceptHistory, historyOf } from '../../site-agent/shell/restored.js';
 import { knownStudies } from '../../site-agent/site-records.js';
 import { smallStudy } from '../e2e/support.js';
-import { Composed, type ComposedSite, until } from './composed.js';
+import { type Composed, type ComposedSite, closeFederation, federation, story, until } from './composed.js';
 
 /** A site started from an older backup: its guard must not be weaker than the one that was lost, whoever withholds what. */
 const NAMES = ['alder', 'birch', 'cedar', 'dogwood'];
 
-let world: Composed | undefined;
-
-afterEach(async () => {
-  await world?.close();
-  world = undefined;
-});
+afterEach(closeFederation);
 
 /** Everything in the store, as a snapshot of a disk would have it. */
 function copyOf(store: SiteStore, study: string): SiteStore {
@@ -40,16 +35,11 @@ const guardOf = (store: SiteStore): GuardState => {
 const vectorsOf = (guard: GuardState) =>
   new Set(Object.entries(guard.kinds).flatMap(([kind, { vectors }]) => vectors.map(({ key }) => `${kind} ${key}`)));
 
-const story = (of: Composed, hash: string) => () =>
-  `${of.phase(hash)} ${JSON.stringify(of.progress.slice(-4))} ${JSON.stringify(of.site('alder').progress.slice(-4))}`;
-
 /** Runs the study and keeps a backup of alder from before its second masked input left. */
 async function withBackup(
   changes: Record<string, unknown>,
 ): Promise<{ of: Composed; hash: string; backup: SiteStore }> {
-  const of = new Composed(NAMES);
-  world = of;
-  await of.start();
+  const of = await federation();
   const alder = of.site('alder');
   let inputs = 0;
   let backup: SiteStore | null = null;

@@ -11,27 +11,13 @@ import { transcriptHead } from '../../shared/transcript.js';
 import { RatificationDesk } from '../../site-agent/shell/ratification.js';
 import { knownStudies } from '../../site-agent/site-records.js';
 import { smallStudy } from '../e2e/support.js';
-import { Composed, until } from './composed.js';
+import { type Composed, closeFederation, federation, story, until } from './composed.js';
 
 /**
  * Every site watches that what it sent is in the coordinator's transcript, and that the transcript only grows. The
  * coordinator is made to cheat as well as it can: it answers from a whole, well-formed transcript of a false history.
  */
-let world: Composed | undefined;
-
-afterEach(async () => {
-  await world?.close();
-  world = undefined;
-});
-
-async function federation(): Promise<Composed> {
-  world = new Composed(['alder', 'birch', 'cedar', 'dogwood']);
-  await world.start();
-  return world;
-}
-
-const story = (of: Composed, hash: string) => () =>
-  `${of.phase(hash)} ${of.reason(hash)} ${JSON.stringify(of.site('birch').progress.slice(-4))}`;
+afterEach(closeFederation);
 
 /** The transcript of the coordinator's log as it would be if `change` had happened to it; null leaves an event out. */
 function falseHistory(of: Composed, hash: string, change: (event: LoggedEvent) => LoggedEvent | null): Transcript {

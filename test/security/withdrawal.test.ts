@@ -8,22 +8,10 @@ import type { LedgerKeeper } from '../../site-agent/shell/ledger-keeper.js';
 import { StudyPorts } from '../../site-agent/shell/study-ports.js';
 import { knownStudies } from '../../site-agent/site-records.js';
 import { smallStudy } from '../e2e/support.js';
-import { Composed, type ComposedSite, keyOf, until } from './composed.js';
+import { type ComposedSite, closeFederation, federation, keyOf, story, until } from './composed.js';
 
 /** A hospital that has approved leaves the study: nothing more of it goes out, durably, whoever asks. */
-let world: Composed | undefined;
-
-afterEach(async () => {
-  await world?.close();
-  world = undefined;
-});
-
-async function federation(prepare: (of: Composed) => void = () => undefined): Promise<Composed> {
-  world = new Composed(['alder', 'birch', 'cedar', 'dogwood']);
-  prepare(world);
-  await world.start();
-  return world;
-}
+afterEach(closeFederation);
 
 /** As `concordat site withdraw` beside the running agent. */
 function leave(site: ComposedSite, hash: string, reason = 'the board has decided so'): void {
@@ -44,8 +32,6 @@ function leaveAfter(site: ComposedSite, inputs: number, hash: () => string): Fro
 }
 
 const carriesData = ({ type }: FromSite) => ['maskedInput', 'survivorsSigned', 'sharesReleased'].includes(type);
-const story = (of: Composed, hash: string) => () => `${of.phase(hash)} ${JSON.stringify(of.progress.slice(-4))}`;
-
 test('before the first total the study ends as withdrawn', async () => {
   const of = await federation((made) => {
     made.site('dogwood').policy = 'concordat: 1\n';
