@@ -37,6 +37,18 @@ export async function look(name: string, action: () => Check | Promise<Check>): 
   }
 }
 
+/** What a doctor found so far, in order; begins with the program that runs it. */
+export class Checkup {
+  readonly checks: Check[] = [nodeCheck(process.version)];
+
+  /** One look more. Gives what it found. */
+  async add(name: string, action: () => Check | Promise<Check>): Promise<Check> {
+    const found = await look(name, action);
+    this.checks.push(found);
+    return found;
+  }
+}
+
 const MARK = { ok: 'ok', warning: 'warn', problem: 'PROBLEM', skipped: '–' } as const;
 
 /** A line a check, what to do indented below it, and a count at the end. */

@@ -8,12 +8,11 @@ import { decodeDocument } from '../../shared/document.js';
 import { readPort } from '../address.js';
 import {
   type Check,
+  Checkup,
   certificateCheck,
   diskCheck,
   keyFilesCheck,
   keyFilesIn,
-  look,
-  nodeCheck,
   ok,
   problem,
   skipped,
@@ -23,15 +22,15 @@ import { healthChecks, portCheck, tlsCheck } from './network.js';
 
 /** Looks at a coordinator's folder and, where one runs, at what answers on its port. Changes nothing. */
 export async function coordinatorDoctor(folder: string, nowMs: () => number): Promise<Check[]> {
-  const checks: Check[] = [nodeCheck(process.version)];
-  const add = async (name: string, action: () => Check | Promise<Check>) => void checks.push(await look(name, action));
-  await add('folder', () => {
+  const checkup = new Checkup();
+  const { checks } = checkup;
+  const first = await checkup.add('folder', () => {
     pinnedConsortiumKey(folder);
     return ok('folder', 'the consortium’s key is pinned');
   });
-  if (checks.at(-1)!.state === 'problem') return checks;
-  await add('key files', () => keyFilesCheck(keyFilesIn(path.join(folder, 'tls'))));
-  await add('consortium key', () =>
+  if (first.state === 'problem') return checks;
+  await checkup.add('key files', () => keyFilesCheck(keyFilesIn(path.join(folder, 'tls'))));
+  await checkup.add('consortium key', () =>
     existsSync(path.join(folder, 'consortium.key'))
       ? problem(
           'consortium key',
@@ -40,11 +39,11 @@ export async function coordinatorDoctor(folder: string, nowMs: () => number): Pr
         )
       : ok('consortium key', 'is not on this host’s folder'),
   );
-  await add('disk', () => diskCheck(folder));
-  await add('authority', () => authorityCheck(folder, nowMs()));
-  await add('roster', () => rosterCheck(folder));
-  await add('event log', () => logCheck(folder));
-  await add('inbox', () => inboxCheck(folder));
+  await checkup.add('disk', () => diskCheck(folder));
+  await checkup.add('authority', () => authorityCheck(folder, nowMs()));
+  await checkup.add('roster', () => rosterCheck(folder));
+  await checkup.add('event log', () => logCheck(folder));
+  await checkup.add('inbox', () => inboxCheck(folder));
   checks.push(...(await portChecks(folder, nowMs)));
   return checks;
 }

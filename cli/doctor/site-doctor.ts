@@ -9,12 +9,12 @@ import { openSiteStore } from '../../site-agent/store.js';
 import { sitePolicy } from '../run-site.js';
 import {
   type Check,
+  Checkup,
   certificateCheck,
   diskCheck,
   keyFilesCheck,
   keyFilesIn,
   look,
-  nodeCheck,
   ok,
   problem,
   skipped,
@@ -27,19 +27,19 @@ import { dnsCheck, healthChecks, portCheck, proxyCheck, tlsCheck } from './netwo
  * a health check and, with the site's certificate, a question for the list of published bundles.
  */
 export async function siteDoctor(folder: string, env: NodeJS.ProcessEnv, nowMs: () => number): Promise<Check[]> {
-  const checks: Check[] = [nodeCheck(process.version)];
-  const add = async (name: string, action: () => Check | Promise<Check>) => void checks.push(await look(name, action));
-  await add('keys', () => ok('keys', `of site ${readSiteKeys(folder).site}`));
-  if (checks.at(-1)!.state === 'problem') return checks;
-  await add('key files', () =>
+  const checkup = new Checkup();
+  const { checks } = checkup;
+  const first = await checkup.add('keys', () => ok('keys', `of site ${readSiteKeys(folder).site}`));
+  if (first.state === 'problem') return checks;
+  await checkup.add('key files', () =>
     keyFilesCheck([...keyFilesIn(path.join(folder, 'keys')), path.join(folder, 'erasable.db')]),
   );
-  await add('disk', () => diskCheck(folder));
-  await add('policy', () => policyCheck(folder));
-  await add('cohort', () => cohortCheck(folder));
-  await add('store', () => storeCheck(folder));
+  await checkup.add('disk', () => diskCheck(folder));
+  await checkup.add('policy', () => policyCheck(folder));
+  await checkup.add('cohort', () => cohortCheck(folder));
+  await checkup.add('store', () => storeCheck(folder));
   let enrolled: Enrolled | null = null;
-  await add('enrollment', () => {
+  await checkup.add('enrollment', () => {
     enrolled = readEnrolled(folder);
     return certificateCheck(
       'enrollment',
