@@ -62,6 +62,12 @@ export const IMAGE_ERRORS = {
     exit: 2,
     hint: 'A voxel must be one integer or floating-point number. Convert colour or complex images first.',
   },
+  IMAGE_ROI_NOT_FLAT: {
+    fault: 'site',
+    grpc: 'INVALID_ARGUMENT',
+    exit: 2,
+    hint: 'The class shape2D is of a region in a single slice. Segment one slice, or leave shape2D out and use shape.',
+  },
   IMAGE_ROI_OUTSIDE: {
     fault: 'site',
     grpc: 'INVALID_ARGUMENT',

@@ -22,6 +22,7 @@ export function canonicalSettings(settings: ExtractionSettings, profile = 'pyrad
     imageType: Object.fromEntries(
       settings.imageTypes.map(({ type, filter, classes }) => [type, { ...effective(type, filter), ...classes }]),
     ),
+    shape: { force2D: settings.classes.force2D, force2Ddimension: settings.classes.force2Ddimension },
     featureClass: Object.fromEntries(settings.featureClasses.map(({ name, features }) => [name, [...features].sort()])),
     voxel: { ...voxel, initValue: Number.isFinite(voxel.initValue) ? voxel.initValue : String(voxel.initValue) },
   };
@@ -29,12 +30,12 @@ export function canonicalSettings(settings: ExtractionSettings, profile = 'pyrad
 
 /** The settings of a filter that the image type reads. */
 function effective(type: ImageType, filter: FilterSettings): Partial<FilterSettings> {
-  const { sigma, sigmaText, start_level, level, wavelet, gradientUseSpacing } = filter;
+  const { sigma, sigmaNames, startLevel, level, wavelet, gradientUseSpacing } = filter;
   switch (type) {
     case 'LoG':
-      return { sigma, sigmaText };
+      return { sigma, sigmaNames };
     case 'Wavelet':
-      return { start_level, level, wavelet };
+      return { startLevel, level, wavelet };
     case 'Gradient':
       return { gradientUseSpacing };
     case 'LBP2D':

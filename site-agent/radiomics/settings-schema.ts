@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { didYouMean } from '../../shared/did-you-mean.js';
 import { DEPRECATED_FEATURES, FEATURE_NAMES, type FeatureClassName } from './feature-names.js';
+import { WAVELET_NAMES } from './filters/wavelet-taps.js';
 
 /**
  * The schema of a parameter file: PyRadiomics' own (its paramSchema.yaml), so that such a file works as it is.
@@ -37,6 +38,13 @@ const interpolator = z.union([z.string(), z.int()]).transform((value, context): 
   return z.NEVER;
 });
 
+/** PyWavelets also lists continuous wavelets, which have no stationary transform. */
+const wavelet = z.string().superRefine((name, context) => {
+  if (WAVELET_NAMES.includes(name)) return;
+  const message = `no discrete wavelet is called ${JSON.stringify(name)}${didYouMean(name, WAVELET_NAMES)}`;
+  context.addIssue({ code: 'custom', message });
+});
+
 /** The keys of `setting`, which every image type may set for itself. */
 const settingFields = {
   minimumROIDimensions: z.int().min(1).max(3).nullish(),
@@ -64,7 +72,7 @@ const settingFields = {
   sigma: z.array(positive).nullish(),
   start_level: natural.nullish(),
   level: count.nullish(),
-  wavelet: z.string().nullish(),
+  wavelet: wavelet.nullish(),
   gradientUseSpacing: z.boolean().nullish(),
   lbp2DRadius: positive.nullish(),
   lbp2DSamples: count.nullish(),

@@ -19,6 +19,8 @@ export interface ExtractionSettings {
   /** In the order of the file, which is the order of the features. */
   readonly imageTypes: readonly ImageTypeSettings[];
   readonly featureClasses: readonly EnabledClass[];
+  /** Of the shape classes, which are of no image type. */
+  readonly classes: ClassSettings;
   readonly voxel: VoxelSettings;
   /** Whether diagnostics are given beside the features. */
   readonly additionalInfo: boolean;
@@ -49,10 +51,10 @@ export interface PreprocessingSettings {
 }
 
 export interface FilterSettings {
-  /** In mm. `sigmaText` has them as Python writes them, since `1` and `1.0` give features of different names. */
+  /** In mm. `sigmaNames` has them as Python writes them, since `1` and `1.0` give features of different names. */
   readonly sigma: readonly number[];
-  readonly sigmaText: readonly string[];
-  readonly start_level: number;
+  readonly sigmaNames: readonly string[];
+  readonly startLevel: number;
   readonly level: number;
   readonly wavelet: string;
   readonly gradientUseSpacing: boolean;
@@ -122,6 +124,7 @@ export function defaultSettings(): ExtractionSettings {
       FEATURE_CLASSES.filter((name) => name !== 'shape2D'),
       {},
     ),
+    classes: DEFAULT_CLASS_SETTINGS,
     voxel: voxelOf({}),
     additionalInfo: true,
   };
@@ -232,6 +235,7 @@ function resolve(file: ParameterFile, source: Source): ReadSettings {
       preprocessing,
       imageTypes,
       featureClasses,
+      classes: classesOf(given(setting)),
       voxel: voxelOf(file.voxelSetting ?? {}),
       additionalInfo: setting.additionalInfo ?? true,
     },
@@ -286,11 +290,11 @@ function preprocessingOf(setting: SettingFile): PreprocessingSettings {
   };
 }
 
-function filterOf(setting: SettingFile, sigmaText: readonly string[]): FilterSettings {
+function filterOf(setting: SettingFile, sigmaNames: readonly string[]): FilterSettings {
   return {
     sigma: setting.sigma ?? [],
-    sigmaText,
-    start_level: setting.start_level ?? 0,
+    sigmaNames,
+    startLevel: setting.start_level ?? 0,
     level: setting.level ?? 1,
     wavelet: setting.wavelet ?? 'coif1',
     gradientUseSpacing: setting.gradientUseSpacing ?? true,

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { compare } from '../conformance/compare.js';
 import type { Row } from '../conformance/sheet.js';
 
 /** One kind of reference under the folder walked. A part lists what is there and compares all of it; it knows no file by name. */
@@ -101,6 +102,30 @@ export class Sheet {
       unit: own ? 'of the tolerance' : 'relative',
       tolerance: own ? 'as published' : `rel ${tolerance.rel} abs ${tolerance.abs}`,
       reason: pairs.length === 0 ? 'the reference holds no numbers here' : reason,
+    });
+  }
+
+  /** One row for all samples of an image; the error is in shares of the reference's range. */
+  compareSamples(place: Place, want: ArrayLike<number>, got: ArrayLike<number>, tolerance = 1e-6): void {
+    let low = Number.POSITIVE_INFINITY;
+    let high = Number.NEGATIVE_INFINITY;
+    for (let i = 0; i < want.length; i++) {
+      if (want[i]! < low) low = want[i]!;
+      if (want[i]! > high) high = want[i]!;
+    }
+    const range = high > low ? high - low : 1;
+    const found = compare(
+      want,
+      got,
+      { rel: 0, abs: tolerance, unit: 'of the range', basis: '' },
+      { scale: () => range },
+    );
+    this.add(place, found.passed ? 'pass' : 'fail', {
+      values: found.values,
+      worst: found.worst,
+      unit: found.unit,
+      tolerance: `${tolerance} of the range`,
+      reason: found.passed ? '' : found.detail,
     });
   }
 

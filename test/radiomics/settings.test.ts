@@ -57,7 +57,7 @@ describe('a PyRadiomics parameter file', () => {
       ['LoG', 1.5],
       ['Wavelet', 5],
     ]);
-    expect(settings.imageTypes[1]!.filter.sigmaText).toEqual(['2.0', '3', '4.5']);
+    expect(settings.imageTypes[1]!.filter.sigmaNames).toEqual(['2.0', '3', '4.5']);
     expect(settings.imageTypes[2]!.classes.voxelArrayShift).toBe(300);
     expect(settings.featureClasses.map(({ name }) => name)).toEqual(['shape', 'glcm', 'firstorder']);
     expect(settings.featureClasses[1]!.features).toEqual(['Contrast', 'Autocorrelation']);
@@ -115,6 +115,10 @@ voxelSettings: {}
     ]);
     expect(problemsOf('setting: {resampledPixelSpacing: [1, 1], label_channel: 2}')).toHaveLength(2);
     expect(problemsOf('setting: [1')).toHaveLength(1);
+    expect(problemsOf('imageType: {Wavelet: {wavelet: coif71}}')).toEqual([
+      'imageType.Wavelet.wavelet is not accepted: no discrete wavelet is called "coif71"; did you mean "coif17"?',
+    ]);
+    expect(problemsOf('imageType: {Wavelet: {wavelet: morl}}')).toHaveLength(1);
   });
 
   it('names LoG images as Python writes the number', () => {

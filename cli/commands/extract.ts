@@ -1,0 +1,90 @@
+import type { Command } from 'commander';
+import { ConcordatError } from '../../shared/errors.js';
+import { output } from '../console.js';
+import { count } from '../format.js';
+import { wholeNumber } from '../options.js';
+
+interface ExtractOptions {
+  readonly image?: string;
+  readonly mask?: string;
+  readonly params?: string;
+  readonly profile: string;
+  readonly label?: number;
+  readonly case: string;
+  readonly phase: string;
+  readonly timepoint: string;
+  readonly mode: string;
+  readonly resampleMask?: boolean;
+  readonly threads?: number;
+  readonly out?: string;
+}
+
+/** `concordat extract`: features of a region of an image, in PyRadiomics' names or IBSI's. */
+export function registerExtract(program: Command): void {
+  program
+    .command('extract')
+    .description('features of a region of an image: PyRadiomics’ or IBSI’s, or maps of them')
+    .option('--image <file>', 'NIfTI, NRRD or a folder of DICOM')
+    .option('--mask <file>', 'the region on the same grid')
+    .option('--params <yaml>', 'a PyRadiomics parameter file as it is; under --profile ibsi a file of IBSI settings')
+    .option('--profile <name>', 'pyradiomics or ibsi: whose definitions and names', 'pyradiomics')
+    .option(
+      '--label <n>',
+      'value of the region in the mask, over the one of the parameter file',
+      wholeNumber(1, 2 ** 31),
+    )
+    .option('--case <name>', 'what the column `case` says', '1')
+    .option('--phase <name>', 'what the column `phase` says', '')
+    .option('--timepoint <name>', 'what the column `timepoint` says', '')
+    .option('--mode <segment|voxel>', 'one value a region, or a map of values', 'segment')
+    .option('--resample-mask', 'take a mask on another grid to the image’s by nearest neighbour')
+    .option('--threads <n>', 'threads, default one a core; the features are the same', wholeNumber(1, 256))
+    .option('--out <file>', 'features.csv or features.json; with --mode voxel a folder of maps. Default: CSV on stdout')
+    .addHelpText(
+      'after',
+      `
+CSV has the columns case, phase, timepoint, label, status, reason, then one a feature; an undefined value is empty.
+JSON also has IBSI codes, the reason of a missing value, diagnostics of image and mask, and the settings' digest.
+A region without features has status "failed" and a reason; the exit status is then 1.`,
+    )
+    .action(async (options: ExtractOptions, command: Command) => {
+      const out = output(command.optsWithGlobals()['json'] === true);
+      checkUsage(options);
+      const { extractOne } = await import('../extract-one.js');
+      const outcome = await extractOne({
+        image: options.image!,
+        mask: options.mask!,
+        profile: options.profile as 'pyradiomics' | 'ibsi',
+        mode: options.mode as 'segment' | 'voxel',
+        name: { case: options.case, phase: options.phase, timepoint: options.timepoint },
+        resampleMask: options.resampleMask === true,
+        ...(options.params === undefined ? {} : { params: options.params }),
+        ...(options.label === undefined ? {} : { label: options.label }),
+        ...(options.threads === undefined ? {} : { threads: options.threads }),
+        ...(options.out === undefined ? {} : { out: options.out }),
+        progress: out.progress,
+      });
+      if (outcome.failure !== null) process.exitCode = 1;
+      const { written, failure, text, document } = outcome;
+      const summary = `${count(outcome.features, options.mode === 'voxel' ? 'map' : 'feature')} in ${written}`;
+      if (written === null) out.result(text.trimEnd(), document);
+      else
+        out.result(summary, { out: written, features: outcome.features, status: failure === null ? 'ok' : 'failed' });
+      if (failure !== null && !out.json) out.progress(`failed: ${failure.code}: ${failure.message}`);
+    });
+}
+
+function checkUsage(options: ExtractOptions): void {
+  const problems: string[] = [];
+  if (options.image === undefined) problems.push('--image <file> is missing');
+  if (options.mask === undefined) problems.push('--mask <file> is missing');
+  if (options.profile !== 'pyradiomics' && options.profile !== 'ibsi')
+    problems.push(`--profile is pyradiomics or ibsi, not ${options.profile}`);
+  if (options.mode !== 'segment' && options.mode !== 'voxel')
+    problems.push(`--mode is segment or voxel, not ${options.mode}`);
+  if (options.mode === 'voxel' && options.out === undefined) problems.push('--mode voxel needs --out <folder>');
+  if (options.mode === 'voxel' && options.profile === 'ibsi') problems.push('--mode voxel is of --profile pyradiomics');
+  if (options.mode === 'segment' && options.out !== undefined && !/\.(csv|json)$/i.test(options.out))
+    problems.push('--out ends in .csv or .json');
+  if (problems.length > 0) throw new ConcordatError('CLI_USAGE', problems.join('; '));
+}

@@ -1,0 +1,113 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { ConcordatError } from '../shared/errors.js';
+import { readImageFile } from '../site-agent/imaging/shell/read-file.js';
+import { type Extraction, type FailureReason, failureOf, type Source } from '../site-agent/radiomics/extract.js';
+import { featureCsv, featureJson, featureRow } from '../site-agent/radiomics/feature-table.js';
+import { extractByIbsi, parseIbsiSettings } from '../site-agent/radiomics/ibsi-profile.js';
+import { defaultSettings, type ExtractionSettings, parseSettings } from '../site-agent/radiomics/settings.js';
+import { canonicalSettings, settingsDigest } from '../site-agent/radiomics/settings-digest.js';
+import { ExtractionPool } from '../site-agent/radiomics/shell/extraction-pool.js';
+
+export interface ExtractOneOptions {
+  readonly image: string;
+  readonly mask: string;
+  readonly params?: string;
+  readonly profile: 'pyradiomics' | 'ibsi';
+  readonly mode: 'segment' | 'voxel';
+  readonly label?: number;
+  readonly name: { readonly case: string; readonly phase: string; readonly timepoint: string };
+  readonly resampleMask: boolean;
+  readonly threads?: number;
+  readonly out?: string;
+  readonly progress: (line: string) => void;
+}
+
+export interface ExtractOneOutcome {
+  /** How many features there are, missing ones too. */
+  readonly features: number;
+  readonly failure: FailureReason | null;
+  /** Where the result lies; null where it is in `text` and `document` alone. */
+  readonly written: string | null;
+  readonly text: string;
+  readonly document: unknown;
+}
+
+/** One region of one image, from files to a file. */
+export async function extractOne(options: ExtractOneOptions): Promise<ExtractOneOutcome> {
+  for (const file of [options.image, options.mask, options.params])
+    if (file !== undefined && !existsSync(file)) throw new ConcordatError('CLI_FILE_MISSING', `${file} does not exist`);
+  const work = options.profile === 'ibsi' ? ibsiWork(options) : pyradiomicsWork(options);
+  const extraction = await extracted(options, work);
+  if (extraction.status === 'ok') for (const note of new Set(extraction.notes)) options.progress(`note: ${note}`);
+  const row = featureRow({ ...options.name, label: work.label, settingsDigest: work.digest }, extraction);
+  const document = featureJson([row]);
+  const csv = featureCsv([row]);
+  if (options.out !== undefined) {
+    mkdirSync(path.dirname(path.resolve(options.out)), { recursive: true });
+    writeFileSync(options.out, /\.json$/i.test(options.out) ? `${JSON.stringify(document, null, 2)}\n` : csv);
+  }
+  return { features: row.features.size, failure: row.reason, written: options.out ?? null, text: csv, document };
+}
+
+/** What is done with an image and its mask, and what the table says of it. */
+interface Work {
+  readonly label: number;
+  readonly digest: string;
+  run(source: Source): Promise<Extraction>;
+}
+
+function pyradiomicsWork(options: ExtractOneOptions): Work {
+  const settings = readSettings(options);
+  return {
+    label: settings.preprocessing.label,
+    digest: settingsDigest(canonicalSettings(settings)),
+    run: async (source) => {
+      const pool = new ExtractionPool(options.threads ?? availableParallelism());
+      try {
+        return await pool.extract(source, settings, (done, total) => options.progress(`  ${done} of ${total}`));
+      } finally {
+        await pool.close();
+      }
+    },
+  };
+}
+
+function ibsiWork(options: ExtractOneOptions): Work {
+  const text = options.params === undefined ? null : readFileSync(options.params, 'utf8');
+  const read = parseIbsiSettings(text, options.params ?? 'the default');
+  const settings = options.label === undefined ? read : { ...read, label: options.label };
+  return {
+    label: settings.label,
+    digest: settingsDigest({ format: 1, profile: 'ibsi', settings }),
+    run: async (source) => extractByIbsi(source, settings, { resampleMask: options.resampleMask }),
+  };
+}
+
+function readSettings(options: ExtractOneOptions): ExtractionSettings {
+  const read =
+    options.params === undefined
+      ? { settings: defaultSettings(), notes: [] }
+      : parseSettings(readFileSync(options.params, 'utf8'), options.params);
+  for (const note of read.notes) options.progress(`note: ${note}`);
+  const { settings } = read;
+  return {
+    ...settings,
+    preprocessing: {
+      ...settings.preprocessing,
+      ...(options.label === undefined ? {} : { label: options.label }),
+      ...(options.resampleMask ? { correctMask: true } : {}),
+    },
+  };
+}
+
+async function extracted(options: ExtractOneOptions, work: Work): Promise<Extraction> {
+  let source: Source;
+  try {
+    source = { image: readImageFile(options.image), mask: readImageFile(options.mask) };
+  } catch (error) {
+    return { status: 'failed', reason: failureOf(error) };
+  }
+  return await work.run(source);
+}

@@ -1,0 +1,156 @@
+import { ConcordatError, type ErrorCode } from '../../shared/errors.js';
+import { cropGrid, cropVolume } from '../imaging/crop.js';
+import type { Box, Roi } from '../imaging/roi.js';
+import type { Volume } from '../imaging/volume.js';
+import { classFeatures } from './class-features.js';
+import type { ClassInput, ClassSettings } from './class-input.js';
+import type { Diagnostics } from './diagnostics.js';
+import type { FeatureSet, FeatureValue } from './feature.js';
+import type { FeatureClassName } from './feature-names.js';
+import { filteredImages, filterUnits } from './filter-units.js';
+import type { FilteredImage } from './filters/filter.js';
+import { type Prepared, prepare } from './preprocessing.js';
+import type { EnabledClass, ExtractionSettings } from './settings.js';
+
+/** What one region of one image gave. */
+export type Extraction =
+  | {
+      readonly status: 'ok';
+      readonly features: FeatureSet;
+      readonly diagnostics: Diagnostics;
+      /** What was left out and why, where PyRadiomics warns and goes on. */
+      readonly notes: readonly string[];
+    }
+  | { readonly status: 'failed'; readonly reason: FailureReason };
+
+/** Why a case has no features; the message names no case. */
+export interface FailureReason {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export interface Source {
+  readonly image: Volume;
+  readonly mask: Volume;
+}
+
+/** Features by name, in PyRadiomics' order. */
+export type Named = readonly (readonly [name: string, value: FeatureValue])[];
+
+/**
+ * All features of one region in the calling thread: preprocessing, shape, then each image type's classes, in PyRadiomics'
+ * names and order. What is wrong with the image or the region is a status, not an exception.
+ *
+ * Source: PyRadiomics, featureextractor.execute.
+ */
+export function extract(source: Source, settings: ExtractionSettings): Extraction {
+  try {
+    return extractPrepared(prepare(source, settings.preprocessing, { diagnose: settings.additionalInfo }), settings);
+  } catch (error) {
+    return { status: 'failed', reason: failureOf(error) };
+  }
+}
+
+/** @throws whatever is no fault of the image, so that a broken promise of the program is not taken for a bad case. */
+export function failureOf(error: unknown): FailureReason {
+  if (error instanceof ConcordatError && error.entry.fault !== 'bug')
+    return { code: error.code, message: error.message };
+  throw error;
+}
+
+function extractPrepared(prepared: Prepared, settings: ExtractionSettings): Extraction {
+  const features: FeatureSet = new Map();
+  const notes: string[] = [];
+  const add = (named: Named): void => {
+    for (const [name, value] of named) features.set(name, value);
+  };
+  add(shapeFeatures(prepared, settings, (note) => notes.push(note)));
+  for (const unit of filterUnits(settings))
+    for (const filtered of filteredImages(prepared, unit, (note) => notes.push(note)))
+      add(imageFeatures(prepared.roi, filtered, unit.classes, settings.featureClasses));
+  return { status: 'ok', features, diagnostics: prepared.diagnostics, notes };
+}
+
+const isShape = (name: FeatureClassName): boolean => name === 'shape' || name === 'shape2D';
+
+/** The shape classes, which are of the original image's region alone. */
+export function shapeFeatures(
+  prepared: Pick<Prepared, 'image' | 'shapeRoi'>,
+  settings: ExtractionSettings,
+  skipped: (reason: string) => void = () => {},
+): Named {
+  const { shapeRoi } = prepared;
+  const found: Named[number][] = [];
+  const { classes } = settings;
+  for (const enabled of settings.featureClasses.filter(({ name }) => isShape(name))) {
+    if (enabled.name === 'shape2D') {
+      const reason = noShape2D(shapeRoi, classes);
+      if (reason !== null) {
+        skipped(reason);
+        continue;
+      }
+    }
+    const box = shapeRoi.box!;
+    const input: ClassInput = {
+      image: cropVolume(prepared.image, box),
+      roi: cropRoi(shapeRoi, box),
+      settings: classes,
+    };
+    found.push(...namedFeatures('original', enabled, classFeatures(input, [enabled]).get(enabled.name)));
+  }
+  return found;
+}
+
+/** PyRadiomics goes on without shape2D where it is not 2D, and stops where the region is more than one slice. */
+function noShape2D(roi: Roi, { force2D, force2Ddimension }: ClassSettings): string | null {
+  if (!force2D) return 'shape2D needs force2D: true';
+  const axis = 2 - force2Ddimension;
+  if (roi.box!.upper[axis]! === roi.box!.lower[axis]!) return null;
+  throw new ConcordatError(
+    'IMAGE_ROI_NOT_FLAT',
+    `shape2D needs a region of one slice along ${'xyz'[axis]}, the region is thicker`,
+  );
+}
+
+/** The classes other than shape, of one filtered image over the region's box. */
+export function imageFeatures(
+  roi: Roi,
+  { name, volume }: FilteredImage,
+  classes: ClassSettings,
+  enabled: readonly EnabledClass[],
+): Named {
+  const wanted = enabled.filter((one) => !isShape(one.name));
+  if (wanted.length === 0) return [];
+  const found = classFeatures({ image: volume, roi: cropRoi(roi, roi.box!), settings: classes }, wanted);
+  return wanted.flatMap((one) => namedFeatures(name, one, found.get(one.name)));
+}
+
+function namedFeatures(image: string, { name, features }: EnabledClass, found: FeatureSet | undefined): Named {
+  return features.map((feature) => {
+    const value = found?.get(feature) ?? { value: null, reason: 'not computed' };
+    return [`${image}_${name}_${feature}`, value] as const;
+  });
+}
+
+/** The region in the voxels of a box around it. */
+export function cropRoi(roi: Roi, box: Box): Roi {
+  const [nx, ny] = roi.grid.size;
+  const grid = cropGrid(roi.grid, box);
+  const [mx, my] = grid.size;
+  const indices = new Int32Array(roi.indices.length);
+  for (let k = 0; k < indices.length; k++) {
+    const at = roi.indices[k]!;
+    const x = at % nx;
+    const rest = (at - x) / nx;
+    const y = rest % ny;
+    const z = (rest - y) / ny;
+    indices[k] = x - box.lower[0] + mx * (y - box.lower[1] + my * (z - box.lower[2]));
+  }
+  const shift = (corner: Box['lower']) =>
+    [corner[0] - box.lower[0], corner[1] - box.lower[1], corner[2] - box.lower[2]] as const;
+  return {
+    grid,
+    indices,
+    box: roi.box === null ? null : { lower: shift(roi.box.lower), upper: shift(roi.box.upper) },
+  };
+}

@@ -1,0 +1,131 @@
+import { Worker } from 'node:worker_threads';
+import { ConcordatError } from '../../../shared/errors.js';
+import { type Extraction, extract, failureOf, type Named, type Source } from '../extract.js';
+import type { FeatureSet } from '../feature.js';
+import { filterUnits } from '../filter-units.js';
+import { prepare } from '../preprocessing.js';
+import type { ExtractionSettings } from '../settings.js';
+import { type ExtractionTask, sharedRoi, sharedVolume, type TaskAnswer, type TaskResult } from './extraction-task.js';
+
+interface Waiting {
+  readonly task: ExtractionTask;
+  readonly resolve: (result: TaskResult) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Told after each image type whose features are there. */
+export type Progress = (done: number, total: number) => void;
+
+/**
+ * Threads that extract features, one filtered image each, kept from case to case. The features are those of `extract`, bit
+ * for bit, whatever the number of threads; with one, everything runs in the caller's thread.
+ */
+export class ExtractionPool {
+  private readonly idle: Worker[] = [];
+  private readonly working = new Map<Worker, Waiting>();
+  private readonly queue: Waiting[] = [];
+
+  constructor(
+    private readonly threads: number,
+    private readonly file = new URL('./extraction-thread.js', import.meta.url),
+  ) {}
+
+  async extract(source: Source, settings: ExtractionSettings, progress: Progress = () => {}): Promise<Extraction> {
+    if (this.threads <= 1) return extract(source, settings);
+    try {
+      return await this.spread(source, settings, progress);
+    } catch (error) {
+      return { status: 'failed', reason: failureOf(error) };
+    }
+  }
+
+  /** Ends the threads; what is under way is lost. */
+  async close(): Promise<void> {
+    await Promise.all([...this.idle, ...this.working.keys()].map((worker) => worker.terminate()));
+  }
+
+  private async spread(source: Source, settings: ExtractionSettings, progress: Progress): Promise<Extraction> {
+    const prepared = prepare(source, settings.preprocessing, { diagnose: settings.additionalInfo });
+    const image = sharedVolume(prepared.image);
+    const roi = sharedRoi(prepared.roi);
+    const shapeRoi = prepared.shapeRoi === prepared.roi ? roi : sharedRoi(prepared.shapeRoi);
+    const units = filterUnits(settings);
+    const enabled = settings.featureClasses;
+    let done = 0;
+    const total = units.length + 1;
+    const finished = (): void => progress(++done, total);
+    const notes: string[][] = [];
+    const shape = this.ask({ kind: 'shape', image, roi, shapeRoi, settings }).then((result) => {
+      notes[0] = [...result.notes];
+      finished();
+      return result.named;
+    });
+    const images = units.map(async (unit, at): Promise<Named> => {
+      const first = await this.ask({ kind: 'filter', image, roi, unit, enabled });
+      notes[at + 1] = [...first.notes];
+      const rest = await Promise.all(
+        first.pending.map((filtered) => this.ask({ kind: 'features', roi, filtered, unit, enabled })),
+      );
+      finished();
+      return [...first.named, ...rest.flatMap(({ named }) => named)];
+    });
+    // All are awaited before the first failure is told, so that no thread still works on a case that is given up.
+    const settled = await Promise.allSettled([shape, ...images]);
+    const features: FeatureSet = new Map();
+    for (const one of settled) {
+      if (one.status === 'rejected') throw one.reason;
+      for (const [name, value] of one.value) features.set(name, value);
+    }
+    return { status: 'ok', features, diagnostics: prepared.diagnostics, notes: notes.flat() };
+  }
+
+  private ask(task: ExtractionTask): Promise<TaskResult> {
+    return new Promise((resolve, reject) => {
+      const waiting = { task, resolve, reject };
+      // Images already filtered go first: they hold memory until their features are there.
+      if (task.kind === 'features') this.queue.unshift(waiting);
+      else this.queue.push(waiting);
+      this.assign();
+    });
+  }
+
+  private assign(): void {
+    while (this.queue.length > 0) {
+      const worker = this.idle.pop() ?? (this.working.size < this.threads ? this.start() : undefined);
+      if (worker === undefined) return;
+      const next = this.queue.shift()!;
+      this.working.set(worker, next);
+      worker.ref();
+      worker.postMessage(next.task);
+    }
+  }
+
+  private start(): Worker {
+    const worker = new Worker(this.file);
+    let reason = 'it ended';
+    worker.on('message', (answer: TaskAnswer) => {
+      const { resolve, reject } = this.working.get(worker)!;
+      this.working.delete(worker);
+      this.idle.push(worker);
+      // An idle thread alone keeps no process alive.
+      worker.unref();
+      if ('result' in answer) resolve(answer.result);
+      else reject(new ConcordatError(answer.error.code ?? 'INTERNAL_BUG', answer.error.message));
+      this.assign();
+    });
+    worker.on('error', (error: NodeJS.ErrnoException) => {
+      reason = error.code ?? error.name;
+    });
+    worker.on('exit', () => {
+      const lost = this.working.get(worker);
+      this.working.delete(worker);
+      const at = this.idle.indexOf(worker);
+      if (at >= 0) this.idle.splice(at, 1);
+      lost?.reject(
+        new ConcordatError('SITE_COMPUTATION_LOST', `the thread that extracts features was lost: ${reason}`),
+      );
+      this.assign();
+    });
+    return worker;
+  }
+}

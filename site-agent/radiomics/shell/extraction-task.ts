@@ -1,0 +1,83 @@
+import type { ErrorCode } from '../../../shared/errors.js';
+import type { Roi } from '../../imaging/roi.js';
+import type { Volume } from '../../imaging/volume.js';
+import { imageFeatures, type Named, shapeFeatures } from '../extract.js';
+import { type FilterUnit, filteredImages } from '../filter-units.js';
+import type { FilteredImage } from '../filters/filter.js';
+import type { EnabledClass, ExtractionSettings } from '../settings.js';
+
+/** One piece of an extraction that a thread does; arrays lie in shared memory, so nothing large is copied. */
+export type ExtractionTask =
+  | {
+      readonly kind: 'shape';
+      readonly image: Volume;
+      readonly roi: Roi;
+      readonly shapeRoi: Roi;
+      readonly settings: ExtractionSettings;
+    }
+  /** Filters, and where the unit gives a single image, its features too. */
+  | {
+      readonly kind: 'filter';
+      readonly image: Volume;
+      readonly roi: Roi;
+      readonly unit: FilterUnit;
+      readonly enabled: readonly EnabledClass[];
+    }
+  | {
+      readonly kind: 'features';
+      readonly roi: Roi;
+      readonly filtered: FilteredImage;
+      readonly unit: FilterUnit;
+      readonly enabled: readonly EnabledClass[];
+    };
+
+export interface TaskResult {
+  readonly named: Named;
+  /** Images whose features are still to be computed, each by any thread. */
+  readonly pending: readonly FilteredImage[];
+  readonly notes: readonly string[];
+}
+
+export type TaskAnswer =
+  | { readonly result: TaskResult }
+  | { readonly error: { readonly code: ErrorCode | null; readonly message: string } };
+
+export function runTask(task: ExtractionTask): TaskResult {
+  const notes: string[] = [];
+  const note = (reason: string): void => void notes.push(reason);
+  switch (task.kind) {
+    case 'shape':
+      return { named: shapeFeatures(task, task.settings, note), pending: [], notes };
+    case 'features':
+      return {
+        named: imageFeatures(task.roi, task.filtered, task.unit.classes, task.enabled),
+        pending: [],
+        notes,
+      };
+    case 'filter': {
+      const images = [...filteredImages(task, task.unit, note)];
+      if (images.length !== 1) return { named: [], pending: images.map(inSharedMemory), notes };
+      return { named: imageFeatures(task.roi, images[0]!, task.unit.classes, task.enabled), pending: [], notes };
+    }
+  }
+}
+
+function inSharedMemory({ name, volume }: FilteredImage): FilteredImage {
+  return { name, volume: sharedVolume(volume) };
+}
+
+/** The volume with its samples in shared memory. */
+export function sharedVolume<V extends Volume>(volume: V): V {
+  const { data } = volume;
+  const Samples = data.constructor as new (buffer: SharedArrayBuffer) => typeof data;
+  const copy = new Samples(new SharedArrayBuffer(data.byteLength));
+  copy.set(data);
+  return { ...volume, data: copy };
+}
+
+/** The region with its indices in shared memory. */
+export function sharedRoi<R extends Roi>(roi: R): R {
+  const indices = new Int32Array(new SharedArrayBuffer(roi.indices.byteLength));
+  indices.set(roi.indices);
+  return { ...roi, indices };
+}
