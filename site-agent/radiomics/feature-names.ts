@@ -1,149 +1,16 @@
-/**
- * PyRadiomics' feature classes and their features, in the order in which it computes them: by the name of the method, so
- * `MeanAbsoluteDeviation` before `Mean`. Source: PyRadiomics 3, radiomics/*.py.
- */
-export const FEATURE_NAMES = {
-  firstorder: [
-    '10Percentile',
-    '90Percentile',
-    'Energy',
-    'Entropy',
-    'InterquartileRange',
-    'Kurtosis',
-    'Maximum',
-    'MeanAbsoluteDeviation',
-    'Mean',
-    'Median',
-    'Minimum',
-    'Range',
-    'RobustMeanAbsoluteDeviation',
-    'RootMeanSquared',
-    'Skewness',
-    'TotalEnergy',
-    'Uniformity',
-    'Variance',
-  ],
-  glcm: [
-    'Autocorrelation',
-    'ClusterProminence',
-    'ClusterShade',
-    'ClusterTendency',
-    'Contrast',
-    'Correlation',
-    'DifferenceAverage',
-    'DifferenceEntropy',
-    'DifferenceVariance',
-    'Id',
-    'Idm',
-    'Idmn',
-    'Idn',
-    'Imc1',
-    'Imc2',
-    'InverseVariance',
-    'JointAverage',
-    'JointEnergy',
-    'JointEntropy',
-    'MCC',
-    'MaximumProbability',
-    'SumAverage',
-    'SumEntropy',
-    'SumSquares',
-  ],
-  gldm: [
-    'DependenceEntropy',
-    'DependenceNonUniformity',
-    'DependenceNonUniformityNormalized',
-    'DependenceVariance',
-    'GrayLevelNonUniformity',
-    'GrayLevelVariance',
-    'HighGrayLevelEmphasis',
-    'LargeDependenceEmphasis',
-    'LargeDependenceHighGrayLevelEmphasis',
-    'LargeDependenceLowGrayLevelEmphasis',
-    'LowGrayLevelEmphasis',
-    'SmallDependenceEmphasis',
-    'SmallDependenceHighGrayLevelEmphasis',
-    'SmallDependenceLowGrayLevelEmphasis',
-  ],
-  glrlm: [
-    'GrayLevelNonUniformity',
-    'GrayLevelNonUniformityNormalized',
-    'GrayLevelVariance',
-    'HighGrayLevelRunEmphasis',
-    'LongRunEmphasis',
-    'LongRunHighGrayLevelEmphasis',
-    'LongRunLowGrayLevelEmphasis',
-    'LowGrayLevelRunEmphasis',
-    'RunEntropy',
-    'RunLengthNonUniformity',
-    'RunLengthNonUniformityNormalized',
-    'RunPercentage',
-    'RunVariance',
-    'ShortRunEmphasis',
-    'ShortRunHighGrayLevelEmphasis',
-    'ShortRunLowGrayLevelEmphasis',
-  ],
-  glszm: [
-    'GrayLevelNonUniformity',
-    'GrayLevelNonUniformityNormalized',
-    'GrayLevelVariance',
-    'HighGrayLevelZoneEmphasis',
-    'LargeAreaEmphasis',
-    'LargeAreaHighGrayLevelEmphasis',
-    'LargeAreaLowGrayLevelEmphasis',
-    'LowGrayLevelZoneEmphasis',
-    'SizeZoneNonUniformity',
-    'SizeZoneNonUniformityNormalized',
-    'SmallAreaEmphasis',
-    'SmallAreaHighGrayLevelEmphasis',
-    'SmallAreaLowGrayLevelEmphasis',
-    'ZoneEntropy',
-    'ZonePercentage',
-    'ZoneVariance',
-  ],
-  ngtdm: ['Busyness', 'Coarseness', 'Complexity', 'Contrast', 'Strength'],
-  shape: [
-    'Elongation',
-    'Flatness',
-    'LeastAxisLength',
-    'MajorAxisLength',
-    'Maximum2DDiameterColumn',
-    'Maximum2DDiameterRow',
-    'Maximum2DDiameterSlice',
-    'Maximum3DDiameter',
-    'MeshVolume',
-    'MinorAxisLength',
-    'Sphericity',
-    'SurfaceArea',
-    'SurfaceVolumeRatio',
-    'VoxelVolume',
-  ],
-  shape2D: [
-    'Elongation',
-    'MajorAxisLength',
-    'MaximumDiameter',
-    'MeshSurface',
-    'MinorAxisLength',
-    'Perimeter',
-    'PerimeterSurfaceRatio',
-    'PixelSurface',
-    'Sphericity',
-  ],
-} as const satisfies Record<string, readonly string[]>;
+import { CATALOGUE, type FeatureClass } from './features/catalogue.js';
 
-/** Computed only where a parameter file names them: PyRadiomics calls them deprecated, each follows from another. */
-export const DEPRECATED_FEATURES = {
-  firstorder: ['StandardDeviation'],
-  glcm: ['Dissimilarity', 'Homogeneity1', 'Homogeneity2', 'SumVariance'],
-  gldm: ['DependencePercentage', 'GrayLevelNonUniformityNormalized'],
-  glrlm: [],
-  glszm: [],
-  ngtdm: [],
-  shape: ['Compactness1', 'Compactness2', 'SphericalDisproportion'],
-  shape2D: ['SphericalDisproportion'],
-} as const satisfies Record<keyof typeof FEATURE_NAMES, readonly string[]>;
+/** PyRadiomics' feature classes, in the order of a parameter file that names none. */
+export type FeatureClassName = FeatureClass;
+export const FEATURE_CLASSES = Object.keys(CATALOGUE) as FeatureClassName[];
 
-export type FeatureClassName = keyof typeof FEATURE_NAMES;
+/** Every feature that a parameter file may name. */
+export const knownFeatures = (name: FeatureClassName): string[] => CATALOGUE[name].map((entry) => entry.name);
 
-/** In the order of a file that names no class. */
-export const FEATURE_CLASSES = Object.keys(FEATURE_NAMES) as FeatureClassName[];
+/** What a class gives where a parameter file names no feature of it. */
+export const activeFeatures = (name: FeatureClassName): string[] =>
+  CATALOGUE[name].filter(({ deprecated }) => deprecated === undefined).map((entry) => entry.name);
+
+/** Whether PyRadiomics knows the feature and gives no value of it: it equals another one. */
+export const isWithdrawn = (name: FeatureClassName, feature: string): boolean =>
+  CATALOGUE[name].some((entry) => entry.name === feature && entry.deprecated === 'withdrawn');

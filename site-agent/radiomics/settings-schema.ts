@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { didYouMean } from '../../shared/did-you-mean.js';
-import { DEPRECATED_FEATURES, FEATURE_NAMES, type FeatureClassName } from './feature-names.js';
+import { FEATURE_CLASSES, type FeatureClassName, knownFeatures } from './feature-names.js';
 import { WAVELET_NAMES } from './filters/wavelet-taps.js';
 
 /**
@@ -110,10 +110,7 @@ const imageTypes = Object.fromEntries(IMAGE_TYPES.map((name) => [name, settingSc
 >;
 
 const featureClasses = Object.fromEntries(
-  Object.entries(FEATURE_NAMES).map(([name, active]) => [
-    name,
-    z.array(z.enum<readonly string[]>([...active, ...DEPRECATED_FEATURES[name as FeatureClassName]])).nullish(),
-  ]),
+  FEATURE_CLASSES.map((name) => [name, z.array(z.enum(knownFeatures(name))).nullish()]),
 ) as unknown as Record<FeatureClassName, z.ZodOptional<z.ZodNullable<z.ZodArray<z.ZodType<string>>>>>;
 
 const voxelSetting = z.strictObject({

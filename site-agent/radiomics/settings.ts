@@ -3,7 +3,7 @@ import { ConcordatError, type Problem } from '../../shared/errors.js';
 import { readYaml, sortProblems } from '../../shared/strict-yaml.js';
 import type { Vec3 } from '../imaging/volume.js';
 import { type ClassSettings, DEFAULT_CLASS_SETTINGS } from './class-input.js';
-import { DEPRECATED_FEATURES, FEATURE_CLASSES, FEATURE_NAMES, type FeatureClassName } from './feature-names.js';
+import { activeFeatures, FEATURE_CLASSES, type FeatureClassName, isWithdrawn } from './feature-names.js';
 import {
   type ImageType,
   type Interpolator,
@@ -243,9 +243,6 @@ function resolve(file: ParameterFile, source: Source): ReadSettings {
   };
 }
 
-/** PyRadiomics gives no value for these even where they are named: each equals another feature. */
-const WITHOUT_VALUE = new Set(['glcm', 'gldm']);
-
 function enabledClasses(
   names: readonly FeatureClassName[],
   chosen: Readonly<Partial<Record<FeatureClassName, readonly string[] | null | undefined>>>,
@@ -253,12 +250,10 @@ function enabledClasses(
 ): EnabledClass[] {
   return names.map((name) => {
     const named = [...new Set(chosen[name] ?? [])];
-    if (named.length === 0) return { name, features: FEATURE_NAMES[name] };
-    const without = (feature: string): boolean =>
-      WITHOUT_VALUE.has(name) && (DEPRECATED_FEATURES[name] as readonly string[]).includes(feature);
-    for (const feature of named.filter(without))
+    if (named.length === 0) return { name, features: activeFeatures(name) };
+    for (const feature of named.filter((one) => isWithdrawn(name, one)))
       notes.push(`featureClass.${name}: ${feature} is deprecated in PyRadiomics and has no value there`);
-    return { name, features: named.filter((feature) => !without(feature)) };
+    return { name, features: named.filter((feature) => !isWithdrawn(name, feature)) };
   });
 }
 

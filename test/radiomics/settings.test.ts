@@ -116,7 +116,7 @@ voxelSettings: {}
     expect(problemsOf('setting: {resampledPixelSpacing: [1, 1], label_channel: 2}')).toHaveLength(2);
     expect(problemsOf('setting: [1')).toHaveLength(1);
     expect(problemsOf('imageType: {Wavelet: {wavelet: coif71}}')).toEqual([
-      'imageType.Wavelet.wavelet is not accepted: no discrete wavelet is called "coif71"; did you mean "coif17"?',
+      'imageType.Wavelet.wavelet is not accepted: no discrete wavelet is called "coif71"; did you mean "coif1"?',
     ]);
     expect(problemsOf('imageType: {Wavelet: {wavelet: morl}}')).toHaveLength(1);
   });
