@@ -6,6 +6,7 @@ import { glcmCounts } from './counts.js';
 import { type Discretized, discretize } from './discretize.js';
 import { type AngleFeatures, angleFeatures, maximalCorrelation } from './glcm-angle.js';
 import { stepLengthMm, TABLE_CELLS } from './glrlm.js';
+import type { LevelGrid } from './level-grid.js';
 import { type Direction, directions } from './neighbourhood.js';
 
 /**
@@ -14,25 +15,35 @@ import { type Direction, directions } from './neighbourhood.js';
  */
 export function glcm(input: ClassInput, wanted: Wanted = null, binned: Discretized = discretize(input)): FeatureSet {
   const { grid } = binned;
-  const { settings } = input;
-  const n = grid.greyLevels.length;
-  const steps = directions(grid.extent, settings.distances, settings);
   const means = new GlcmMeans(grid.greyLevels, wanted);
+  addDirections(input, grid, directions(grid.extent, input.settings.distances, input.settings), means);
+  return means.features();
+}
+
+/** Adds the matrices of the steps to the means. @returns for each step whether it met a pair */
+export function addDirections(
+  { image, settings }: Pick<ClassInput, 'image' | 'settings'>,
+  grid: LevelGrid,
+  steps: readonly Direction[],
+  means: GlcmMeans,
+): boolean[] {
+  const n = grid.greyLevels.length;
+  const met: boolean[] = [];
   const merged = settings.weightingNorm === null ? null : new Float64Array(n * n);
   const matrix = merged ?? new Float64Array(n * n);
   for (let from = 0; from < steps.length; ) {
     const some = steps.slice(from, from + Math.max(1, Math.floor(TABLE_CELLS / (n * n))));
     const counts = glcmCounts(grid, some);
     for (let a = 0; a < some.length; a++) {
-      const weight = merged === null ? 1 : pairWeight(some[a]!, input.image.spacingMm, settings.weightingNorm!);
+      const weight = merged === null ? 1 : pairWeight(some[a]!, image.spacingMm, settings.weightingNorm!);
       if (merged === null) matrix.fill(0);
       addCounts(matrix, counts, a * n * n, n, settings.symmetricalGLCM, weight);
-      if (merged === null) means.add(matrix);
+      if (merged === null) met.push(means.add(matrix));
     }
     from += some.length;
   }
-  if (merged !== null) means.add(merged);
-  return means.features();
+  if (merged !== null) met.push(means.add(merged));
+  return met;
 }
 
 /** Adds a direction's counts, times the weight, to the matrix; with its transpose where pairs count both ways. */
@@ -63,25 +74,26 @@ export class GlcmMeans {
   private readonly over = new Map<keyof AngleFeatures, MeanOf>();
   private readonly correlations: { re: number; im: number }[] = [];
   private readonly withMcc: boolean;
-  private readonly highest: number;
 
-  /** @param highest number of grey levels that Idmn and Idn are normalised by, by default the highest present */
+  /** @param whole grey levels of the whole region, where the matrices are of a part of it */
   constructor(
     private readonly greyLevels: Int32Array,
     private readonly wanted: Wanted,
-    highest?: number,
+    private readonly whole: Int32Array = greyLevels,
   ) {
     this.withMcc = wanted === null || wanted.includes('MCC');
-    this.highest = highest ?? greyLevels.at(-1) ?? 1;
   }
 
-  /** @param matrix counts, row-major over the grey levels; normalised in place */
-  add(matrix: Float64Array): void {
+  /**
+   * @param matrix counts, row-major over the grey levels; normalised in place
+   * @returns whether it held a pair
+   */
+  add(matrix: Float64Array): boolean {
     let total = 0;
     for (let k = 0; k < matrix.length; k++) total += matrix[k]!;
-    if (total === 0) return;
+    if (total === 0) return false;
     for (let k = 0; k < matrix.length; k++) if (matrix[k] !== 0) matrix[k]! /= total;
-    const one = angleFeatures(matrix, this.greyLevels, this.highest);
+    const one = angleFeatures(matrix, this.greyLevels, this.whole.at(-1) ?? 1);
     for (const [name, value] of Object.entries(one.features) as [keyof AngleFeatures, number][]) {
       let mean = this.over.get(name);
       if (mean === undefined) {
@@ -90,8 +102,9 @@ export class GlcmMeans {
       }
       mean.add(value);
     }
-    if (this.withMcc && this.greyLevels.length > 1)
+    if (this.withMcc && this.whole.length > 1)
       this.correlations.push(maximalCorrelation(matrix, one.px, one.py, this.greyLevels.length));
+    return true;
   }
 
   features(): FeatureSet {
@@ -102,7 +115,7 @@ export class GlcmMeans {
 
   /** Mean of √λ over the directions. As in numpy, a negative λ is left out while all eigenvalues are real, and counts 0 otherwise. */
   private mcc(): number {
-    if (this.greyLevels.length < 2) return 1;
+    if (this.whole.length < 2) return 1;
     const complex = this.correlations.some(({ im }) => im !== 0);
     const mean = new MeanOf();
     for (const { re, im } of this.correlations)
