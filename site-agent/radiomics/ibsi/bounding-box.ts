@@ -81,29 +81,31 @@ function boxAlong(corners: Float64Array, normal: Vector): Fit {
   };
 }
 
-/** The rectangle of least area around points in a plane: one of its sides holds an edge of their convex hull. */
+/**
+ * The rectangle of least area around points in a plane: one of its sides holds an edge of their convex hull. Every edge is tried against
+ * every corner: a face of the body seen from its side projects to corners that rounding alone tells apart, on which calipers that
+ * only move forward can stop too early, and an edge between two such corners has no direction worth trying.
+ */
 function leastRectangle(points: readonly (readonly [number, number])[]): Rectangle {
   const hull = planeHull(points);
-  const n = hull.length;
+  const scale = hull.reduce((most, [x, y]) => Math.max(most, Math.abs(x - hull[0]![0]), Math.abs(y - hull[0]![1])), 0);
   let best: Rectangle | null = null;
-  const along = (k: number, s: readonly [number, number]): number => hull[k % n]![0] * s[0] + hull[k % n]![1] * s[1];
-  // Rotating calipers: the supports on the other three sides only move forward.
-  let [right, far, left] = [1, 1, 1];
-  for (let i = 0; i < n; i++) {
-    const [p, q] = [hull[i]!, hull[(i + 1) % n]!];
+  for (let i = 0; i < hull.length; i++) {
+    const [p, q] = [hull[i]!, hull[(i + 1) % hull.length]!];
     const size = Math.hypot(q[0] - p[0], q[1] - p[1]);
-    if (size === 0) continue;
-    const side = [(q[0] - p[0]) / size, (q[1] - p[1]) / size] as const;
-    const up = [-side[1], side[0]] as const;
-    right = Math.max(right, i + 1);
-    while (right < i + n && along(right + 1, side) >= along(right, side)) right++;
-    far = Math.max(far, right);
-    while (far < i + n && along(far + 1, up) >= along(far, up)) far++;
-    left = Math.max(left, far);
-    while (left < i + n && along(left + 1, side) <= along(left, side)) left++;
-    const lengths = [along(right, side) - along(left, side), along(far, up) - along(i, up)] as const;
+    if (size <= 1e-9 * scale) continue;
+    const [sx, sy] = [(q[0] - p[0]) / size, (q[1] - p[1]) / size];
+    let [left, right, low, high] = [Infinity, -Infinity, Infinity, -Infinity];
+    for (const [x, y] of hull) {
+      const [along, across] = [x * sx + y * sy, y * sx - x * sy];
+      if (along < left) left = along;
+      if (along > right) right = along;
+      if (across < low) low = across;
+      if (across > high) high = across;
+    }
+    const lengths = [right - left, high - low] as const;
     const area = lengths[0] * lengths[1];
-    if (best === null || area < best.area) best = { area, side, lengths };
+    if (best === null || area < best.area) best = { area, side: [sx, sy], lengths };
   }
   return best ?? { area: 0, side: [1, 0], lengths: [0, 0] };
 }

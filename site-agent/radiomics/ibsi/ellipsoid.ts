@@ -6,9 +6,12 @@ export type SemiAxes = readonly [number, number, number];
 export const ellipsoidVolume = ([a, b, c]: SemiAxes): number => (4 / 3) * Math.PI * a * b * c;
 
 /**
- * Surface area by IBSI's series in Legendre polynomials of the two eccentricities α and β,
- * 4πab Σ (αβ)^ν / (1 − 4ν²) · P_ν((α² + β²) / 2αβ). (αβ)^ν P_ν goes by one recurrence without dividing by αβ, so a sphere and spheroids
- * need no case of their own; summed until a term is below 1e-12 (at most 20,000 terms, which only a nearly flat ellipsoid needs).
+ * IBSI's ellipsoid area: 4πab Σ (αβ)^ν / (1 − 4ν²) · P_ν((α² + β²) / 2αβ) with α² = 1 − b²/a² and β² = 1 − c²/a², as its manual
+ * defines it and its reference values have it. It is the area of a sphere, and a few percent below that of other ellipsoids, whose series
+ * has 1 − c²/a² and 1 − c²/b² instead.
+ *
+ * (αβ)^ν P_ν goes by one recurrence without dividing by αβ, so that a sphere and spheroids need no case of their own; summed until a
+ * term is below 1e-12 (at most 20,000 terms, which only a nearly flat ellipsoid needs).
  */
 export function ellipsoidArea([a, b, c]: SemiAxes): number {
   const alpha2 = 1 - (b * b) / (a * a);

@@ -7,8 +7,7 @@ export class Fft {
   readonly #factors: number[];
   readonly #cos: Float64Array;
   readonly #sin: Float64Array;
-  readonly #re: Float64Array;
-  readonly #im: Float64Array;
+  readonly #spare: Signal;
 
   constructor(length: number) {
     this.length = length;
@@ -19,76 +18,158 @@ export class Fft {
       this.#cos[k] = Math.cos((2 * Math.PI * k) / length);
       this.#sin[k] = -Math.sin((2 * Math.PI * k) / length);
     }
-    this.#re = new Float64Array(length);
-    this.#im = new Float64Array(length);
+    this.#spare = { re: new Float64Array(length), im: new Float64Array(length) };
   }
 
   /** Forward transform in place. The inverse, unscaled, is the same with `re` and `im` exchanged. */
   transform(re: Float64Array, im: Float64Array): void {
-    let [ar, ai, br, bi] = [re, im, this.#re, this.#im];
+    let from: Signal = { re, im };
+    let to = this.#spare;
     let rest = this.length;
     let stride = 1;
     for (const radix of this.#factors) {
       rest /= radix;
-      this.#pass(radix, rest, stride, ar, ai, br, bi);
-      [ar, ai, br, bi] = [br, bi, ar, ai];
+      this.#pass(radix, rest, stride, from, to);
+      [from, to] = [to, from];
       stride *= radix;
     }
-    if (ar !== re) {
-      re.set(ar);
-      im.set(ai);
+    if (from.re !== re) {
+      re.set(from.re);
+      im.set(from.im);
     }
   }
 
   /** One stage: `stride` interleaved transforms of length radix · rest become radix · stride ones of length rest. */
-  #pass(
-    radix: number,
-    rest: number,
-    stride: number,
-    ar: Float64Array,
-    ai: Float64Array,
-    br: Float64Array,
-    bi: Float64Array,
-  ): void {
+  #pass(radix: number, rest: number, stride: number, from: Signal, to: Signal): void {
     const { length } = this;
     const cos = this.#cos;
     const sin = this.#sin;
-    const unit = length / radix;
     const hop = stride * rest;
-    for (let p = 0; p < rest; p++)
-      for (let q = 0; q < stride; q++) {
-        const from = q + stride * p;
-        const to = q + stride * radix * p;
-        if (radix === 2) {
-          const [xr, xi, yr, yi] = [ar[from]!, ai[from]!, ar[from + hop]!, ai[from + hop]!];
-          const [dr, di] = [xr - yr, xi - yi];
-          const [wr, wi] = [cos[p * stride]!, sin[p * stride]!];
-          br[to] = xr + yr;
-          bi[to] = xi + yi;
-          br[to + stride] = dr * wr - di * wi;
-          bi[to + stride] = dr * wi + di * wr;
-          continue;
-        }
+    for (let p = 0; p < rest; p++) {
+      const turn = p * stride;
+      if (radix === 4) this.#four(p, stride, hop, cos, sin, from, to);
+      else if (radix === 2) two(p, stride, hop, cos[turn]!, sin[turn]!, from, to);
+      else
         for (let k = 0; k < radix; k++) {
-          let [sr, si] = [0, 0];
-          for (let m = 0; m < radix; m++) {
-            const w = ((k * m) % radix) * unit;
-            const at = from + hop * m;
-            sr += ar[at]! * cos[w]! - ai[at]! * sin[w]!;
-            si += ar[at]! * sin[w]! + ai[at]! * cos[w]!;
-          }
-          const turn = (p * stride * k) % length;
-          br[to + stride * k] = sr * cos[turn]! - si * sin[turn]!;
-          bi[to + stride * k] = sr * sin[turn]! + si * cos[turn]!;
+          const at = (turn * k) % length;
+          odd(radix, k, p, stride, hop, length / radix, cos, sin, at, from, to);
         }
-      }
+    }
+  }
+
+  #four(p: number, stride: number, hop: number, cos: Float64Array, sin: Float64Array, from: Signal, to: Signal): void {
+    const turn = p * stride;
+    const w1r = cos[turn]!;
+    const w1i = sin[turn]!;
+    const w2r = cos[2 * turn]!;
+    const w2i = sin[2 * turn]!;
+    const w3r = cos[3 * turn]!;
+    const w3i = sin[3 * turn]!;
+    const { re: ar, im: ai } = from;
+    const { re: br, im: bi } = to;
+    for (let q = 0; q < stride; q++) {
+      const x = q + stride * p;
+      const y = q + 4 * stride * p;
+      const r0 = ar[x]!;
+      const i0 = ai[x]!;
+      const r1 = ar[x + hop]!;
+      const i1 = ai[x + hop]!;
+      const r2 = ar[x + 2 * hop]!;
+      const i2 = ai[x + 2 * hop]!;
+      const r3 = ar[x + 3 * hop]!;
+      const i3 = ai[x + 3 * hop]!;
+      const sr = r0 + r2;
+      const si = i0 + i2;
+      const dr = r0 - r2;
+      const di = i0 - i2;
+      const tr = r1 + r3;
+      const ti = i1 + i3;
+      // −i times the other difference.
+      const er = i1 - i3;
+      const ei = r3 - r1;
+      br[y] = sr + tr;
+      bi[y] = si + ti;
+      const r = dr + er;
+      const i = di + ei;
+      br[y + stride] = r * w1r - i * w1i;
+      bi[y + stride] = r * w1i + i * w1r;
+      const ur = sr - tr;
+      const ui = si - ti;
+      br[y + 2 * stride] = ur * w2r - ui * w2i;
+      bi[y + 2 * stride] = ur * w2i + ui * w2r;
+      const vr = dr - er;
+      const vi = di - ei;
+      br[y + 3 * stride] = vr * w3r - vi * w3i;
+      bi[y + 3 * stride] = vr * w3i + vi * w3r;
+    }
+  }
+}
+
+interface Signal {
+  readonly re: Float64Array;
+  readonly im: Float64Array;
+}
+
+function two(p: number, stride: number, hop: number, wr: number, wi: number, from: Signal, to: Signal): void {
+  const { re: ar, im: ai } = from;
+  const { re: br, im: bi } = to;
+  for (let q = 0; q < stride; q++) {
+    const x = q + stride * p;
+    const y = q + 2 * stride * p;
+    const dr = ar[x]! - ar[x + hop]!;
+    const di = ai[x]! - ai[x + hop]!;
+    br[y] = ar[x]! + ar[x + hop]!;
+    bi[y] = ai[x]! + ai[x + hop]!;
+    br[y + stride] = dr * wr - di * wi;
+    bi[y + stride] = dr * wi + di * wr;
+  }
+}
+
+/** Output k of a butterfly of any radix: the sum by its definition, turned by the twiddle factor at `turn`. */
+function odd(
+  radix: number,
+  k: number,
+  p: number,
+  stride: number,
+  hop: number,
+  unit: number,
+  cos: Float64Array,
+  sin: Float64Array,
+  turn: number,
+  from: Signal,
+  to: Signal,
+): void {
+  const { re: ar, im: ai } = from;
+  const { re: br, im: bi } = to;
+  const start = stride * p;
+  const end = stride * (radix * p + k);
+  for (let q = 0; q < stride; q++) {
+    br[end + q] = ar[start + q]!;
+    bi[end + q] = ai[start + q]!;
+  }
+  for (let m = 1; m < radix; m++) {
+    const wr = cos[((k * m) % radix) * unit]!;
+    const wi = sin[((k * m) % radix) * unit]!;
+    const x = start + hop * m;
+    for (let q = 0; q < stride; q++) {
+      br[end + q]! += ar[x + q]! * wr - ai[x + q]! * wi;
+      bi[end + q]! += ar[x + q]! * wi + ai[x + q]! * wr;
+    }
+  }
+  const wr = cos[turn]!;
+  const wi = sin[turn]!;
+  for (let q = 0; q < stride; q++) {
+    const r = br[end + q]!;
+    const i = bi[end + q]!;
+    br[end + q] = r * wr - i * wi;
+    bi[end + q] = r * wi + i * wr;
   }
 }
 
 function factorsOf(length: number): number[] {
   const factors: number[] = [];
   let rest = length;
-  for (const radix of [5, 3, 2])
+  for (const radix of [4, 2, 3, 5])
     while (rest % radix === 0) {
       factors.push(radix);
       rest /= radix;

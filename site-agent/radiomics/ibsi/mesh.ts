@@ -94,22 +94,25 @@ function signedVolume(triangle: Triangle): number {
 type Point = readonly [number, number, number];
 
 /**
- * The triangles of each pattern. A polygon that is not plane can be cut in several ways; taken is the one that gives the side with
- * fewer corners (the inside, where both have four) the most volume: around few corners the surface is then convex, and a pattern and its
- * complement have the same surface.
+ * The triangles of each pattern. A polygon that is not plane can be cut in several ways: around fewer than four corners inside taken is the
+ * cut of most volume, so that the surface is convex there, otherwise the one of least, so that it is convex around the corners outside;
+ * around a chain of four, which looks the same from either side, the one nearest the middle. All but 32 patterns, each with corners
+ * that touch only at an edge or not at all, so have the areas and volumes of scikit-image's marching cubes, which MIRP uses.
  */
 const TRIANGLES: readonly (readonly Triangle[])[] = POLYGONS.map((polygons, pattern) => {
   let count = 0;
   for (let corner = 0; corner < 8; corner++) count += (pattern >> corner) & 1;
-  const sign = (count <= 4 ? 1 : -1) * OUTWARD;
   return polygons.flatMap((polygon) => {
-    let best: Triangle[] = [];
-    let most = Number.NEGATIVE_INFINITY;
-    for (const cut of triangulations(polygon)) {
-      const volume = sign * cut.reduce((sum, triangle) => sum + signedVolume(triangle), 0);
-      if (volume > most) [most, best] = [volume, cut];
-    }
-    return best;
+    const cuts = triangulations(polygon).map((triangles) => ({
+      triangles,
+      volume: OUTWARD * triangles.reduce((sum, triangle) => sum + signedVolume(triangle), 0),
+    }));
+    const volumes = cuts.map(({ volume }) => volume);
+    const [least, most] = [Math.min(...volumes), Math.max(...volumes)];
+    const wanted = count < 4 ? most : count === 4 && polygon.length === 6 ? (least + most) / 2 : least;
+    let best = cuts[0]!;
+    for (const cut of cuts) if (Math.abs(cut.volume - wanted) < Math.abs(best.volume - wanted)) best = cut;
+    return best.triangles;
   });
 });
 

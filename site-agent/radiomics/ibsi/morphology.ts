@@ -13,7 +13,7 @@ import { momentsOf } from './statistics.js';
 const EMPTY = 'the region is empty';
 const NO_INTENSITY = 'no voxel of the region is left after re-segmentation';
 const FLAT_REGION = 'the region does not extend in every direction';
-const NO_SPREAD = 'fewer than two voxels, or all intensities equal';
+const NO_SPREAD = 'fewer than two voxels, all intensities equal, or a region larger than 400 × 300 × 150 voxels or so';
 
 /**
  * IBSI's morphological features (family HCUG) of the morphological mask, in mm; centre-of-mass shift, integrated intensity and the two

@@ -8,12 +8,15 @@ export interface SpatialAutocorrelation {
   readonly geary: number;
 }
 
+/** The padded grid of a region of 400 × 300 × 150 voxels; three arrays of it take 3.5 GB. */
+const MOST_CELLS = 150_000_000;
+
 /**
  * Both indices over all pairs of voxels, not over a sample of them. With c the region's indicator, x the centred intensities and w the
  * weights on the grid of voxel offsets, Σ w = Σ c·(w*c), Σ w·x·x = Σ x·(w*x) and Σ w·(x − x)² = 2 (Σ x²·(w*c) − Σ x·(w*x)), so
  * that one zero-padded convolution of c + i·x with w gives all of them in n log n steps, exact to rounding.
  *
- * @param values The intensities of `roi`'s voxels in its order. @returns null where fewer than two voxels or no variance leave no index.
+ * @param values The intensities of `roi`'s voxels in its order. @returns null where fewer than two voxels or no variance leave no index, or the region's box is too large to convolve.
  */
 export function spatialAutocorrelation(roi: Roi, values: Float64Array): SpatialAutocorrelation | null {
   const { box } = roi;
@@ -29,6 +32,9 @@ export function spatialAutocorrelation(roi: Roi, values: Float64Array): SpatialA
   const total = px * py * pz;
   const [nx, ny] = roi.grid.size;
   const [lx, ly, lz] = box.lower;
+  if (total > MOST_CELLS) return null;
+  // Before the signal, so that no more than three arrays of this size are there at once.
+  const weight = weightSpectrum(size, extent, roi.grid.spacingMm);
   const at = new Int32Array(values.length);
   const re = new Float64Array(total);
   const im = new Float64Array(total);
@@ -42,7 +48,6 @@ export function spatialAutocorrelation(roi: Roi, values: Float64Array): SpatialA
     im[at[k]!] = (values[k]! - mean) * scale;
   }
   transform3d(re, im, size);
-  const weight = weightSpectrum(size, extent, roi.grid.spacingMm);
   for (let k = 0; k < total; k++) {
     re[k]! *= weight[k]!;
     im[k]! *= weight[k]!;
