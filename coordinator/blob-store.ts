@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import {
   closeSync,
   existsSync,
+  fstatSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -64,6 +65,9 @@ export function openBlobStore(folder: string): PartialBlobStore {
 
   const partialSize = (owner: string, hash: string): number => sizeOf(partialOf(owner, hash)) ?? 0;
 
+  /** Of partial files that this process has written from their first byte: the hash of what is in them. */
+  const arriving = new Map<string, { readonly hash: Hash; readonly size: number }>();
+
   return {
     putBlob: (bytes) =>
       writing(folder, () => {
@@ -80,10 +84,10 @@ export function openBlobStore(folder: string): PartialBlobStore {
         install(file, hash);
         return hash;
       }),
-    getBlob(hash) {
+    getBlob(hash, into) {
       let bytes: Uint8Array;
       try {
-        bytes = readFileSync(pathOf(hash));
+        bytes = readFile(pathOf(hash), into);
       } catch {
         throw blobMissing(hash);
       }
@@ -107,22 +111,31 @@ export function openBlobStore(folder: string): PartialBlobStore {
     partialSize,
     appendPartial: (owner, hash, offset, bytes) =>
       writing(folder, () => {
+        const file = partialOf(owner, hash);
         const expected = partialSize(owner, hash);
         if (offset !== expected) throw offsetMismatch(offset, expected);
-        const handle = openSync(partialOf(owner, hash), 'a', 0o600);
+        const before = offset === 0 ? { hash: createHash('sha256'), size: 0 } : arriving.get(file);
+        // Until the piece is written it is not known what the file holds.
+        arriving.delete(file);
+        const handle = openSync(file, 'a', 0o600);
         try {
           writeAll(handle, bytes);
         } finally {
           closeSync(handle);
         }
+        if (before?.size === offset)
+          arriving.set(file, { hash: before.hash.update(bytes), size: offset + bytes.length });
       }),
     finishPartial: (owner, hash) =>
       writing(folder, () => {
         const file = partialOf(owner, hash);
         const handle = openSync(file, 'a+', 0o600);
         try {
-          // The whole is read again: a crash may have left other bytes than were once received.
-          if (hashOfFile(handle) !== hash) {
+          const written = arriving.get(file);
+          arriving.delete(file);
+          // What an earlier process received is read again: a crash may have left other bytes.
+          const found = written?.size === fstatSync(handle).size ? written.hash.digest('hex') : hashOfFile(handle);
+          if (found !== hash) {
             rmSync(file, { force: true });
             throw hashMismatch(hash);
           }
@@ -132,7 +145,10 @@ export function openBlobStore(folder: string): PartialBlobStore {
         }
         install(file, hash);
       }),
-    dropPartial: (owner, hash) => rmSync(partialOf(owner, hash), { force: true }),
+    dropPartial(owner, hash) {
+      arriving.delete(partialOf(owner, hash));
+      rmSync(partialOf(owner, hash), { force: true });
+    },
     blobHashes: () =>
       readdirSync(folder).flatMap((name) =>
         /^[0-9a-f]{2}$/.test(name) ? readdirSync(path.join(folder, name)).filter(isSha256) : [],
@@ -140,10 +156,25 @@ export function openBlobStore(folder: string): PartialBlobStore {
     sweepPartials(keep) {
       for (const name of readdirSync(partialFolder)) {
         const at = name.lastIndexOf('@');
-        if (at < 0 || !keep(name.slice(0, at))) rmSync(path.join(partialFolder, name), { force: true });
+        if (at >= 0 && keep(name.slice(0, at))) continue;
+        arriving.delete(path.join(partialFolder, name));
+        rmSync(path.join(partialFolder, name), { force: true });
       }
     },
   };
+}
+
+function readFile(file: string, into: Uint8Array | undefined): Uint8Array {
+  if (into === undefined) return readFileSync(file);
+  const handle = openSync(file, 'r');
+  try {
+    if (fstatSync(handle).size !== into.length) return readFileSync(handle);
+    let done = 0;
+    for (let count = 1; count > 0; done += count) count = readSync(handle, into, done, into.length - done, done);
+    return into.subarray(0, done);
+  } finally {
+    closeSync(handle);
+  }
 }
 
 function writeAll(handle: number, bytes: Uint8Array): void {

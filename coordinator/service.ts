@@ -384,7 +384,7 @@ export class CoordinatorService {
     const host = new StudyHost(study, studyHash, proposed.rosterVersion, proposed.documentBlob, {
       append: (events) => this.append(studyHash, events),
       putBlob: (bytes) => ports.blobs.putBlob(bytes),
-      getBlob: (hash) => ports.blobs.getBlob(hash),
+      getBlob: (hash, into) => ports.blobs.getBlob(hash, into),
       deleteBlob: (hash) => ports.blobs.deleteBlob(hash),
       blobSize: (hash) => ports.blobs.blobSize(hash),
       forgetUploads: (site, hashes) => this.forgetUploads(site, hashes),

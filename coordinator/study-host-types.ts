@@ -25,7 +25,7 @@ export interface BundleFiles {
 export interface StudyHostPorts {
   append(events: readonly LoggedEvent[]): void;
   putBlob(bytes: Uint8Array): string;
-  getBlob(hash: string): Uint8Array;
+  getBlob(hash: string, into?: Uint8Array): Uint8Array;
   deleteBlob(hash: string): void;
   blobSize(hash: string): number | null;
   /** What this site sent for an attempt that is over: deleted, whole or in pieces, unless something else needs it. */

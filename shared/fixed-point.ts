@@ -254,17 +254,38 @@ export function unpackWords(specs: readonly TensorSpec[], bytes: Uint8Array): Bi
       'SECAGG_LENGTH_MISMATCH',
       `a contribution has ${bytes.byteLength} bytes, its declaration makes ${wanted}`,
     );
-  let offset = 0;
-  return specs.map((spec) => {
-    const length = tensorSize(spec) * wordsPerEntry(spec.ring);
-    const block = new BigUint64Array(length);
-    new Uint8Array(block.buffer).set(bytes.subarray(offset, offset + length * 8));
-    offset += length * 8;
-    return block;
-  });
+  const { blocks, packed } = zeroVector(specs);
+  packed.set(bytes);
+  return blocks;
 }
 
 /** Zeros for every declared tensor: an empty accumulator. */
 export function zeroWords(specs: readonly TensorSpec[]): BigUint64Array[] {
-  return specs.map((spec) => new BigUint64Array(tensorSize(spec) * wordsPerEntry(spec.ring)));
+  return zeroVector(specs).blocks;
+}
+
+/** Words in one piece of memory, seen both as blocks and as the blob that they make. */
+export interface WordVector {
+  readonly blocks: BigUint64Array[];
+  /** What packWords would copy the blocks to. */
+  readonly packed: Uint8Array;
+}
+
+export function zeroVector(specs: readonly TensorSpec[]): WordVector {
+  const packed = new Uint8Array(contributionBytes(specs));
+  let offset = 0;
+  const blocks = specs.map((spec) => {
+    const block = new BigUint64Array(packed.buffer, offset, tensorSize(spec) * wordsPerEntry(spec.ring));
+    offset += block.byteLength;
+    return block;
+  });
+  return { blocks, packed };
+}
+
+/** Whether such a vector has these tensors' blocks. */
+export function fitsVector(specs: readonly TensorSpec[], { blocks }: WordVector): boolean {
+  return (
+    blocks.length === specs.length &&
+    specs.every((spec, index) => blocks[index]!.length === tensorSize(spec) * wordsPerEntry(spec.ring))
+  );
 }

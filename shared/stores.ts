@@ -31,8 +31,11 @@ export interface EventStore {
 export interface BlobStore {
   /** Storing what is there already is no error. */
   putBlob(bytes: Uint8Array): string;
-  /** Throws STORE_BLOB_MISSING; STORE_DAMAGED where the bytes no longer have their hash. */
-  getBlob(hash: string): Uint8Array;
+  /**
+   * Where `into` has the blob's length it may be filled and given back instead of new memory; it holds nothing of use after
+   * a throw. Throws STORE_BLOB_MISSING; STORE_DAMAGED where the bytes no longer have their hash.
+   */
+  getBlob(hash: string, into?: Uint8Array): Uint8Array;
   /** Size in bytes, or null where there is none. */
   blobSize(hash: string): number | null;
   /** Deleting what is not there is no error. */

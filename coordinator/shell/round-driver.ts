@@ -1,5 +1,12 @@
 import { assert, ConcordatError, type ErrorCode } from '../../shared/errors.js';
-import { addInto, decodeTotal, packWords, unpackWords, zeroWords } from '../../shared/fixed-point.js';
+import {
+  addInto,
+  decodeTotal,
+  fitsVector,
+  unpackWords,
+  type WordVector,
+  zeroVector,
+} from '../../shared/fixed-point.js';
 import type { CoordinatorMessage } from '../../shared/messages.js';
 import { removeMasks } from '../../shared/secagg/unmask.coordinator.js';
 import type { TensorSpec, Total } from '../../shared/tensors.js';
@@ -20,7 +27,8 @@ export interface RoundDriverPorts {
   /** Durable before it returns. */
   append(records: readonly RoundRecord[]): void;
   putBlob(bytes: Uint8Array): string;
-  getBlob(hash: string): Uint8Array;
+  /** May fill `into` and give it back, where it has the blob's length. */
+  getBlob(hash: string, into?: Uint8Array): Uint8Array;
   deleteBlob(hash: string): void;
   send(site: string, message: CoordinatorMessage): void;
   setTimer(atMs: number): void;
@@ -38,7 +46,15 @@ export class RoundDriver {
   private state: RoundState;
   private leaves: readonly TensorSpec[] = [];
   /** The only copy of the sum so far: one block of words for each leaf. */
-  private accumulator: { readonly context: string; readonly blocks: BigUint64Array[]; damaged?: true } | undefined;
+  private accumulator: ({ readonly context: string; damaged?: true } & WordVector) | undefined;
+  /** The total that was stored last, until it is told. */
+  private total: ({ readonly totalHash: string } & WordVector) | undefined;
+  /**
+   * Memory for one masked input after the other, and that of the last sum for the next one: fresh vectors in every round
+   * would cost the coordinator more in garbage collection than adding them up.
+   */
+  private arrived: WordVector | undefined;
+  private idle: WordVector | undefined;
   private readonly queue: RoundEvent[] = [];
   private running = false;
   private broken: ConcordatError | null = null;
@@ -134,7 +150,8 @@ export class RoundDriver {
       case 'send':
         return this.ports.send(effect.site, effect.message);
       case 'resetAccumulator':
-        this.accumulator = { context: effect.context, blocks: zeroWords(this.leaves) };
+        this.idle = this.idle ?? this.accumulator;
+        this.accumulator = { context: effect.context, ...this.emptyVector() };
         return;
       case 'accumulate':
         return this.accumulate(effect);
@@ -146,10 +163,8 @@ export class RoundDriver {
         return effect.hashes.forEach((hash) => {
           this.ports.deleteBlob(hash);
         });
-      case 'roundDone': {
-        const total = RoundDriver.readTotal(this.leaves, effect, this.ports);
-        return this.ports.done(effect.round, effect.attempt, total, effect.totalHash);
-      }
+      case 'roundDone':
+        return this.ports.done(effect.round, effect.attempt, this.totalOf(effect), effect.totalHash);
       case 'stop':
         throw new StoppedRounds(effect.code, effect.message);
       case 'roundFailed':
@@ -162,9 +177,11 @@ export class RoundDriver {
   private accumulate({ context, site, blobHash }: Extract<RoundEffect, { type: 'accumulate' }>): void {
     const accumulator = this.accumulatorOf(context);
     if (accumulator.damaged === true) return;
+    if (this.arrived === undefined || !fitsVector(this.leaves, this.arrived)) this.arrived = zeroVector(this.leaves);
+    const { packed } = this.arrived;
     let blob: Uint8Array;
     try {
-      blob = this.ports.getBlob(blobHash);
+      blob = this.ports.getBlob(blobHash, packed);
     } catch (error) {
       if (!(error instanceof ConcordatError) || !['STORE_DAMAGED', 'STORE_BLOB_MISSING'].includes(error.code))
         throw error;
@@ -173,17 +190,36 @@ export class RoundDriver {
       this.queue.push({ type: 'inputDamaged', context, site, nowMs: this.ports.nowMs() });
       return;
     }
-    const words = unpackWords(this.leaves, blob);
+    const words = blob.buffer === packed.buffer ? this.arrived.blocks : unpackWords(this.leaves, blob);
     for (const [index, leaf] of this.leaves.entries()) addInto(accumulator.blocks[index]!, words[index]!, leaf.ring);
   }
 
+  private emptyVector(): WordVector {
+    const { idle } = this;
+    this.idle = undefined;
+    if (idle === undefined || !fitsVector(this.leaves, idle)) return zeroVector(this.leaves);
+    const { blocks, packed } = idle;
+    packed.fill(0);
+    return { blocks, packed };
+  }
+
   private unmask(job: UnmaskJob): void {
-    const { blocks, damaged } = this.accumulatorOf(job.context);
+    const { blocks, packed, damaged } = this.accumulatorOf(job.context);
     if (damaged === true) return;
     removeMasks(blocks, this.leaves, job, job.removals);
-    const totalHash = this.ports.putBlob(packWords(blocks));
+    const totalHash = this.ports.putBlob(packed);
     this.accumulator = undefined;
+    this.total = { totalHash, blocks, packed };
     this.queue.push({ type: 'unmasked', context: job.context, totalHash, nowMs: this.ports.nowMs() });
+  }
+
+  /** From memory where it was made in this process. */
+  private totalOf(told: { readonly totalHash: string; readonly sites: readonly string[] }): Total {
+    const made = this.total;
+    this.total = undefined;
+    if (made?.totalHash !== told.totalHash) return RoundDriver.readTotal(this.leaves, told, this.ports);
+    this.idle = made;
+    return { sites: told.sites, values: decodeTotal(this.leaves, made.blocks) };
   }
 
   private accumulatorOf(context: string): NonNullable<RoundDriver['accumulator']> {

@@ -313,7 +313,7 @@ export class StudyHost {
         for (const record of records) this.transcript.record({ type: 'round', record });
       },
       putBlob: (bytes: Uint8Array) => ports.putBlob(bytes),
-      getBlob: (hash: string) => ports.getBlob(hash),
+      getBlob: (hash: string, into?: Uint8Array) => ports.getBlob(hash, into),
       deleteBlob: (hash: string) => {
         // A site may name what all are served as its masked input, where the length fits.
         if (this.blobs.serves(hash)) return;

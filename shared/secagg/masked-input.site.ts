@@ -6,7 +6,7 @@ import type { Secret } from '../secret.js';
 import type { TensorSpec } from '../tensors.js';
 import { agree } from './keys.js';
 import { slotMaskKey, slotSelfSeed } from './pre-keys.site.js';
-import { applyMask } from './prg.js';
+import { applyMasks, type Mask } from './prg.js';
 import { maskedInputStatement } from './statements.js';
 
 export interface MaskingScope {
@@ -34,34 +34,21 @@ export function maskedInput(
   }
   assert(scope.peers.length > 0, 'a masked input needs peers');
   const { context, preKeyDigest, site } = scope;
-  applyMask(
-    words,
-    specs,
-    slotSelfSeed(slotSecret),
-    { kind: 'self', context, preKeyDigest, lower: site, upper: site },
-    1,
-  );
+  const own: Mask = {
+    secret: slotSelfSeed(slotSecret),
+    scope: { kind: 'self', context, preKeyDigest, lower: site, upper: site },
+    sign: 1,
+  };
   const maskKey = slotMaskKey(slotSecret);
-  for (const peer of scope.peers) {
+  const shared = scope.peers.map((peer): Mask => {
     const secret = agree(maskKey, peer.maskPublicKey);
     if (secret === null)
       throw new ConcordatError('SECAGG_PRE_KEY_INVALID', `the mask key of site ${peer.site} is of low order`);
-    const upper = site < peer.site;
-    applyMask(
-      words,
-      specs,
-      secret,
-      {
-        kind: 'pair',
-        context,
-        preKeyDigest,
-        lower: upper ? site : peer.site,
-        upper: upper ? peer.site : site,
-      },
-      upper ? 1 : -1,
-    );
-    secret.wipe();
-  }
+    const [lower, upper] = site < peer.site ? [site, peer.site] : [peer.site, site];
+    return { secret, scope: { kind: 'pair', context, preKeyDigest, lower, upper }, sign: lower === site ? 1 : -1 };
+  });
+  applyMasks(words, specs, [own, ...shared]);
+  for (const { secret } of [own, ...shared]) secret.wipe();
   maskKey.wipe();
   return packWords(words);
 }

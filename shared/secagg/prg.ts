@@ -18,7 +18,7 @@ export interface MaskKeyScope {
   readonly upper: string;
 }
 
-/** AES key of one tensor's mask, 32 bytes: the definition. applyMask computes the same with the extraction done once. */
+/** AES key of one tensor's mask, 32 bytes: the definition. applyMasks computes the same with the extraction done once. */
 export function maskKey(secret: Secret, scope: MaskKeyScope, tensor: string): Uint8Array {
   const info = statement('mask', scope.kind, scope.context, scope.lower, scope.upper, tensor);
   return new Uint8Array(hkdfSync('sha256', secret.reveal(), Buffer.from(scope.preKeyDigest, 'hex'), info, 32));
@@ -33,31 +33,42 @@ function maskKeys(secret: Secret, scope: MaskKeyScope): (tensor: string) => Uint
   return (tensor) => createHmac('sha256', extracted).update(prefix).update(field(tensor)).update(last).digest();
 }
 
-const CHUNK_BYTES = 1 << 18;
+/** So much of every mask at a time: what it is added to stays in the processor's cache until all masks have been. */
+const CHUNK_BYTES = 1 << 16;
 const ZERO_IV = new Uint8Array(16);
 const ZEROS = new Uint8Array(CHUNK_BYTES);
 
-/** Adds (or subtracts) the mask to every block of words, in place; `words` are in declaration order. */
-export function applyMask(
+/** One mask of all tensors, and whether it is added or subtracted. */
+export interface Mask {
+  readonly secret: Secret;
+  readonly scope: MaskKeyScope;
+  readonly sign: 1 | -1;
+}
+
+/** Adds (or subtracts) the masks to every block of words, in place; `words` are in declaration order. */
+export function applyMasks(
   words: readonly BigUint64Array[],
   specs: readonly TensorSpec[],
-  secret: Secret,
-  scope: MaskKeyScope,
-  sign: 1 | -1,
+  masks: readonly Mask[],
 ): void {
   assert(words.length === specs.length, 'one block of words for each declared tensor');
-  const keyOf = maskKeys(secret, scope);
-  const apply = sign === 1 ? addInto : subtractInto;
+  const keyed = masks.map(({ secret, scope, sign }) => ({
+    keyOf: maskKeys(secret, scope),
+    apply: sign === 1 ? addInto : subtractInto,
+  }));
   specs.forEach((spec, index) => {
     const block = words[index]!;
     assert(block.length === tensorSize(spec) * wordsPerEntry(spec.ring), `words of ${spec.name} do not fit`);
     if (block.length === 0) return;
-    const cipher = createCipheriv('aes-256-ctr', keyOf(spec.name), ZERO_IV);
-    // In chunks, so that a mask is never held whole; a chunk is a whole number of entries of either ring.
+    const streams = keyed.map(({ keyOf, apply }) => ({
+      cipher: createCipheriv('aes-256-ctr', keyOf(spec.name), ZERO_IV),
+      apply,
+    }));
+    // In chunks, so that no mask is ever held whole; a chunk is a whole number of entries of either ring.
     for (let start = 0; start < block.length; start += CHUNK_BYTES / 8) {
       const part = block.subarray(start, Math.min(block.length, start + CHUNK_BYTES / 8));
-      const stream = cipher.update(ZEROS.subarray(0, part.byteLength));
-      apply(part, alignedWords(stream), spec.ring);
+      const zeros = ZEROS.subarray(0, part.byteLength);
+      for (const { cipher, apply } of streams) apply(part, alignedWords(cipher.update(zeros)), spec.ring);
     }
   });
 }

@@ -5,7 +5,7 @@ import { Secret } from '../secret.js';
 import type { TensorSpec } from '../tensors.js';
 import { rosterSites, threshold } from './context.js';
 import { agree, agreementPublicKey } from './keys.js';
-import { applyMask } from './prg.js';
+import { applyMasks, type Mask } from './prg.js';
 import { combineShares } from './shamir.js';
 import { sameBytes, selfSeedHash, shareCommitment, sharesStatement } from './statements.js';
 import type { DividedSites } from './survivors.js';
@@ -99,18 +99,17 @@ export function removeMasks(
   scope: { readonly context: string; readonly preKeyDigest: string },
   removals: readonly MaskRemoval[],
 ): void {
-  for (const removal of removals) {
+  const { context, preKeyDigest } = scope;
+  const masks = removals.map((removal): Mask => {
     if (removal.kind === 'self') {
-      applyMask(accumulator, specs, removal.seed, { kind: 'self', ...pair(scope, removal.site, removal.site) }, -1);
-      continue;
+      const { site, seed } = removal;
+      return { secret: seed, scope: { kind: 'self', context, preKeyDigest, lower: site, upper: site }, sign: -1 };
     }
+    const { survivor, dropped, secret } = removal;
     // The survivor added the mask where it comes first in roster order, and subtracted it otherwise.
-    const first = removal.survivor < removal.dropped;
-    const [lower, upper] = first ? [removal.survivor, removal.dropped] : [removal.dropped, removal.survivor];
-    applyMask(accumulator, specs, removal.secret, { kind: 'pair', ...pair(scope, lower, upper) }, first ? -1 : 1);
-  }
-}
-
-function pair(scope: { readonly context: string; readonly preKeyDigest: string }, lower: string, upper: string) {
-  return { context: scope.context, preKeyDigest: scope.preKeyDigest, lower, upper };
+    const first = survivor < dropped;
+    const [lower, upper] = first ? [survivor, dropped] : [dropped, survivor];
+    return { secret, scope: { kind: 'pair', context, preKeyDigest, lower, upper }, sign: first ? -1 : 1 };
+  });
+  applyMasks(accumulator, specs, masks);
 }

@@ -40,6 +40,16 @@ export function bytes(length?: number): Codec<Uint8Array> {
   };
 }
 
+/** Bytes that are used up before the message is let go of: not copied, for the megabytes of a transfer. */
+export const passingBytes: Codec<Uint8Array> = {
+  encode: bytes().encode,
+  decode: (wire, path) => {
+    const value = present(wire, path);
+    if (!(value instanceof Uint8Array)) throw invalid(path, 'is not bytes');
+    return value;
+  },
+};
+
 /** SHA-256: 32 bytes on the wire, 64 lower-case hexadecimal digits inside. */
 export const hash: Codec<string> = {
   encode: (value) => Buffer.from(value, 'hex'),

@@ -15,6 +15,7 @@ import {
   name,
   nullable,
   oneOf,
+  passingBytes,
   site,
   sortedSites,
   text,
@@ -272,7 +273,7 @@ export const uploadChunk = message<wire.UploadChunk, gen.UploadChunk>({
   blobSha256: nullable(hash),
   blobSize: nullable(uint64),
   offset: uint64,
-  data: bytes(),
+  data: passingBytes,
   sha256: hash,
 });
 

@@ -43,7 +43,7 @@ const driver = new RoundDriver(
         })),
       ),
     putBlob: (bytes) => blobs.putBlob(bytes),
-    getBlob: (hash) => blobs.getBlob(hash),
+    getBlob: (hash, into) => blobs.getBlob(hash, into),
     deleteBlob: (hash) => blobs.deleteBlob(hash),
     send: (site, message) => void loopback.server.send(site, message),
     setTimer: (atMs) => {

@@ -3,7 +3,7 @@ import { subtractInto, unpackWords } from '../../shared/fixed-point.js';
 import { checkTerms, threshold } from '../../shared/secagg/context.js';
 import { agree, agreementPublicKey } from '../../shared/secagg/keys.js';
 import { slotMaskKey } from '../../shared/secagg/pre-keys.site.js';
-import { applyMask } from '../../shared/secagg/prg.js';
+import { applyMasks } from '../../shared/secagg/prg.js';
 import { checkDivision } from '../../shared/secagg/survivors.js';
 import { checkAgreement, signSurvivors } from '../../shared/secagg/survivors.site.js';
 import { rebuildMasks } from '../../shared/secagg/unmask.coordinator.js';
@@ -49,7 +49,8 @@ describe('Bonawitz et al., CCS 2017', () => {
         without(attempt),
         released(attempt, attempt.sites, without(attempt)),
       ).find((removal) => removal.kind === 'self' && removal.site === site)!;
-      if (seed.kind === 'self') applyMask(sum, attempt.round.specs, seed.seed, selfScope(attempt, site), -1);
+      if (seed.kind === 'self')
+        applyMasks(sum, attempt.round.specs, [{ secret: seed.seed, scope: selfScope(attempt, site), sign: -1 }]);
     }
     expect(entriesOf(attempt.round, sum)).toEqual(plainSum(attempt.round, attempt.sites));
   });
@@ -96,7 +97,9 @@ describe('Bonawitz et al., CCS 2017', () => {
       const { context, preKeyDigest } = attempt;
       const [first, second] = upper ? [late, peer] : [peer, late];
       const scope = { kind: 'pair', context, preKeyDigest, lower: first, upper: second } as const;
-      applyMask(words, attempt.round.specs, pairSecret(attempt, late, peer), scope, upper ? -1 : 1);
+      applyMasks(words, attempt.round.specs, [
+        { secret: pairSecret(attempt, late, peer), scope, sign: upper ? -1 : 1 },
+      ]);
     }
     const input = attempt.round.words.get(late)!;
     words.forEach((block, index) => {
@@ -107,7 +110,8 @@ describe('Bonawitz et al., CCS 2017', () => {
     const removal = rebuildMasks(attempt.terms, attempt.preKeys, without(attempt), seed).find(
       (candidate) => candidate.kind === 'self' && candidate.site === late,
     )!;
-    if (removal.kind === 'self') applyMask(words, attempt.round.specs, removal.seed, selfScope(attempt, late), -1);
+    if (removal.kind === 'self')
+      applyMasks(words, attempt.round.specs, [{ secret: removal.seed, scope: selfScope(attempt, late), sign: -1 }]);
     expect(words).toEqual(input);
   });
 

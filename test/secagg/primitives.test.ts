@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import nacl from 'tweetnacl';
 import { describe, expect, it } from 'vitest';
 import { agree, agreementPublicKey, expandRandom, openBox, sealBox } from '../../shared/secagg/keys.js';
-import { applyMask, maskKey } from '../../shared/secagg/prg.js';
+import { applyMasks, maskKey } from '../../shared/secagg/prg.js';
 import { combineShares, splitRandomLength, splitSecret } from '../../shared/secagg/shamir.js';
 import { statement } from '../../shared/secagg/statements.js';
 import { Secret } from '../../shared/secret.js';
@@ -202,12 +202,12 @@ describe('masks', () => {
     const spec = tensor('weights', 40_000, 64);
     const words = [new BigUint64Array(40_000)];
     const secret = new Secret(new Uint8Array(32).fill(4));
-    applyMask(words, [spec], secret, scope, 1);
+    applyMasks(words, [spec], [{ secret, scope, sign: 1 }]);
     const cipher = createCipheriv('aes-256-ctr', maskKey(secret, scope, 'weights'), Buffer.alloc(16));
     const stream = cipher.update(Buffer.alloc(320_000));
     for (const index of [0, 1, 32_767, 32_768, 39_999])
       expect(words[0]![index]).toBe(stream.readBigUInt64LE(8 * index));
-    applyMask(words, [spec], secret, scope, -1);
+    applyMasks(words, [spec], [{ secret, scope, sign: -1 }]);
     expect(words[0]!.every((word) => word === 0n)).toBe(true);
   });
 
@@ -228,7 +228,11 @@ describe('masks', () => {
 
   it('cover every word of an entry of ring 128', () => {
     const words = [new BigUint64Array(8)];
-    applyMask(words, [tensor('moments', 4, 128)], new Secret(new Uint8Array(32).fill(4)), scope, 1);
+    applyMasks(
+      words,
+      [tensor('moments', 4, 128)],
+      [{ secret: new Secret(new Uint8Array(32).fill(4)), scope, sign: 1 }],
+    );
     expect(words[0]!.every((word) => word !== 0n)).toBe(true);
   });
 });

@@ -3,7 +3,7 @@ import type { ShareKind } from '../../shared/messages.js';
 import { threshold } from '../../shared/secagg/context.js';
 import { agree } from '../../shared/secagg/keys.js';
 import { heldShare, slotMaskKey, slotSelfSeed } from '../../shared/secagg/pre-keys.site.js';
-import { applyMask } from '../../shared/secagg/prg.js';
+import { applyMasks } from '../../shared/secagg/prg.js';
 import { combineShares } from '../../shared/secagg/shamir.js';
 import type { DividedSites } from '../../shared/secagg/survivors.js';
 import { wantedShares } from '../../shared/secagg/unmask.js';
@@ -45,7 +45,7 @@ export class OpenAttempt {
     const kind = lower === upper ? ('self' as const) : ('pair' as const);
     const secret = kind === 'self' ? slotSelfSeed(own) : agree(slotMaskKey(own), peer)!;
     const words = zeroWords(round.specs);
-    applyMask(words, round.specs, secret, { kind, context, preKeyDigest, lower, upper }, 1);
+    applyMasks(words, round.specs, [{ secret, scope: { kind, context, preKeyDigest, lower, upper }, sign: 1 }]);
     const mask = entriesOf(round, words);
     this.generated.set(name, mask);
     return mask;

@@ -6,7 +6,7 @@ import { fewestSurvivors, threshold } from '../../shared/secagg/context.js';
 import { agree } from '../../shared/secagg/keys.js';
 import { maskedInput } from '../../shared/secagg/masked-input.site.js';
 import { acceptOffer, heldShare } from '../../shared/secagg/pre-keys.site.js';
-import { applyMask } from '../../shared/secagg/prg.js';
+import { applyMasks } from '../../shared/secagg/prg.js';
 import { combineShares } from '../../shared/secagg/shamir.js';
 import type { DividedSites } from '../../shared/secagg/survivors.js';
 import { Secret } from '../../shared/secret.js';
@@ -230,10 +230,12 @@ describe('beyond c', () => {
     const keys = world.honest[0]!.secrets.get('keys-1')!;
     const sent = unpackWords(specs, maskedInput({ context, preKeyDigest, site: victim, peers }, specs, input, keys));
     expect(sent).not.toEqual(words.get(victim));
-    applyMask(sent, specs, seed, { kind: 'self', context, preKeyDigest, lower: victim, upper: victim }, -1);
+    applyMasks(sent, specs, [
+      { secret: seed, scope: { kind: 'self', context, preKeyDigest, lower: victim, upper: victim }, sign: -1 },
+    ]);
     for (const { site, maskPublicKey } of peers) {
       const scope = { kind: 'pair', context, preKeyDigest, lower: victim, upper: site } as const;
-      applyMask(sent, specs, agree(maskKey, maskPublicKey)!, scope, -1);
+      applyMasks(sent, specs, [{ secret: agree(maskKey, maskPublicKey)!, scope, sign: -1 }]);
     }
     expect(sent).toEqual(words.get(victim));
   });

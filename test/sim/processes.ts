@@ -274,7 +274,12 @@ export class CoordinatorProcess {
           if (!this.isWhole(hash)) host.writeBlob('unmask', this.blobs, hash, bytes);
           return hash;
         },
-        getBlob: (hash) => this.blob(hash),
+        getBlob: (hash, into) => {
+          const bytes = this.blob(hash);
+          if (into?.length !== bytes.length) return bytes;
+          into.set(bytes);
+          return into;
+        },
         deleteBlob: (hash) => void this.blobs.delete(hash),
         send: this.send,
         // As coordinator/service.ts: one timer a study, by the difference to this process's clock.
