@@ -1,5 +1,6 @@
 import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { z } from 'zod';
 import { currentRoster } from '../../coordinator/enrollment.js';
 import { verifyBundle } from '../../shared/bundle/verify.js';
 import type { ModelSummary } from '../../shared/computations/frame.js';
@@ -7,6 +8,7 @@ import type { Metrics, ValidationFold } from '../../shared/computations/validate
 import type { LedgerEntry } from '../../shared/egress-ledger.js';
 import { ConcordatError } from '../../shared/errors.js';
 import { rosterHash } from '../../shared/roster.js';
+import { readStoredJson } from '../../shared/stored-shapes.js';
 import { modelName, type Study, studyHash, studySites } from '../../shared/study.js';
 import { parseStudy, resolveFeatures } from '../../shared/study-parse.js';
 import { loadCohort } from '../../site-agent/cohort-files.js';
@@ -52,6 +54,18 @@ interface ShownResult {
   readonly model: { readonly coefficients: ModelSummary['coefficients'] };
   readonly validation: { readonly folds: readonly ValidationFold[]; readonly sites: Readonly<Record<string, Metrics>> };
 }
+
+const shownShape = z.looseObject({
+  sites: z.array(z.looseObject({ name: z.string(), role: z.string() })),
+  harmonization: z.looseObject({
+    varianceBetweenSites: z.record(z.string(), z.array(z.number().nullable()).nullable()),
+  }),
+  model: z.looseObject({ coefficients: z.array(z.looseObject({})) }),
+  validation: z.looseObject({
+    folds: z.array(z.looseObject({})),
+    sites: z.record(z.string(), z.looseObject({})),
+  }),
+});
 
 /** The first whole journey, for a newcomer's eyes: six processes, nothing hidden, nothing hard-coded. */
 export async function runDemo(wanted: string, seed: number, out: Output): Promise<void> {
@@ -177,7 +191,7 @@ async function showResult(input: Shown): Promise<void> {
   const { federation, study, published, out } = input;
   const bundle = path.join(published, 'bundle');
   const resultBytes = readFileSync(path.join(bundle, 'result.json'));
-  const result = JSON.parse(resultBytes.toString('utf8')) as ShownResult;
+  const result = readStoredJson(resultBytes.toString('utf8'), shownShape, 'result.json') as unknown as ShownResult;
   const cohorts = studySites(study).map(
     (site) => loadCohort(study, path.join(federation.siteFolder(site), 'cohort.yaml'), site).cohort,
   );
