@@ -2,13 +2,13 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { ConcordatError } from '../shared/errors.js';
-import { readImageFile } from '../site-agent/imaging/shell/read-file.js';
 import { type Extraction, type FailureReason, failureOf, type Source } from '../site-agent/radiomics/extract.js';
 import { featureCsv, featureJson, featureRow } from '../site-agent/radiomics/feature-table.js';
 import { extractByIbsi, parseIbsiSettings } from '../site-agent/radiomics/ibsi-profile.js';
 import { defaultSettings, type ExtractionSettings, parseSettings } from '../site-agent/radiomics/settings.js';
 import { canonicalSettings, settingsDigest } from '../site-agent/radiomics/settings-digest.js';
 import { ExtractionPool } from '../site-agent/radiomics/shell/extraction-pool.js';
+import { readSource } from '../site-agent/radiomics/shell/read-source.js';
 
 export interface ExtractOneOptions {
   readonly image: string;
@@ -105,7 +105,7 @@ function readSettings(options: ExtractOneOptions): ExtractionSettings {
 async function extracted(options: ExtractOneOptions, work: Work): Promise<Extraction> {
   let source: Source;
   try {
-    source = { image: readImageFile(options.image), mask: readImageFile(options.mask) };
+    source = await readSource(options.image, options.mask, work.label);
   } catch (error) {
     return { status: 'failed', reason: failureOf(error) };
   }

@@ -32,12 +32,6 @@ export const IMAGE_ERRORS = {
     exit: 2,
     hint: 'Mask and image must lie on one grid. `--resample-mask` takes the mask to the image by nearest neighbour; geometryTolerance allows small differences.',
   },
-  IMAGE_LABEL_ABSENT: {
-    fault: 'site',
-    grpc: 'INVALID_ARGUMENT',
-    exit: 2,
-    hint: 'The mask has no voxel of this label. Give one of the labels that the message names: `--label N`, or `label` in the parameter file.',
-  },
   IMAGE_LABEL_UNKNOWN: {
     fault: 'site',
     grpc: 'INVALID_ARGUMENT',

@@ -1,6 +1,6 @@
 import { ConcordatError } from '../../shared/errors.js';
 import { readYaml } from '../../shared/strict-yaml.js';
-import { assertSameGrid } from '../imaging/grid-match.js';
+import { requireSameGrid } from '../imaging/compare-grids.js';
 import { maskOfLabel } from './check-mask.js';
 import { type Extraction, failureOf, type Source } from './extract.js';
 import { extractIbsi } from './ibsi/extract.js';
@@ -34,7 +34,7 @@ export function extractByIbsi(
 ): Extraction {
   try {
     const own = maskOfLabel(mask, settings.label);
-    if (!mayResample) assertSameGrid(image, own);
+    if (!mayResample) requireSameGrid(image, own);
     const features = extractIbsi(image, resampleMask(own, image), { ...settings, label: 1 });
     return { status: 'ok', features, diagnostics: {}, notes: [] };
   } catch (error) {

@@ -1,6 +1,7 @@
-import { assertSameGrid, GEOMETRY_TOLERANCE, gridDifferences } from '../imaging/grid-match.js';
+import { ConcordatError } from '../../shared/errors.js';
+import { compareGrids, requireSameGrid } from '../imaging/compare-grids.js';
 import { type Roi, roiOf } from '../imaging/roi.js';
-import type { Mask, Volume } from '../imaging/volume.js';
+import type { Grid, Mask, Volume } from '../imaging/volume.js';
 import { type CheckedRoi, checkedRoi, maskOfLabel } from './check-mask.js';
 import { type Diagnostics, imageDiagnostics, maskDiagnostics } from './diagnostics.js';
 import { normalizeImage } from './normalize.js';
@@ -26,7 +27,7 @@ export interface Prepared {
  *
  * Source: PyRadiomics, featureextractor.execute and loadImage.
  *
- * @throws ConcordatError IMAGE_LABEL_ABSENT, IMAGE_GRID_MISMATCH, IMAGE_ROI_OUTSIDE, IMAGE_ROI_TOO_SMALL.
+ * @throws ConcordatError IMAGE_MASK_EMPTY, IMAGE_MASK_NOT_LABELS, IMAGE_GRID_MISMATCH, IMAGE_ROI_OUTSIDE, IMAGE_ROI_TOO_SMALL.
  */
 export function prepare(
   source: { readonly image: Volume; readonly mask: Volume },
@@ -68,11 +69,31 @@ export function prepare(
 
 /** The mask on the image's grid; the same pair where it is there already. */
 function onOneGrid(pair: ImageAndMask, settings: PreprocessingSettings): ImageAndMask {
-  const tolerance = settings.geometryTolerance ?? GEOMETRY_TOLERANCE;
-  if (gridDifferences(pair.image, pair.mask, tolerance).length === 0) return pair;
-  if (!settings.correctMask) assertSameGrid(pair.image, pair.mask, tolerance);
+  const { geometryTolerance, correctMask } = settings;
+  const isOne =
+    geometryTolerance === null
+      ? compareGrids(pair.image, pair.mask).length === 0
+      : isWithin(pair.image, pair.mask, geometryTolerance);
+  if (isOne) return pair;
+  if (!correctMask) {
+    requireSameGrid(pair.image, pair.mask);
+    throw new ConcordatError('IMAGE_GRID_MISMATCH', 'image and mask differ by more than geometryTolerance');
+  }
   boxWithin(pair.image, pair.mask);
   return { ...pair, mask: resampleMask(pair.mask, pair.image) };
+}
+
+/** ITK's tolerance: of the spacing along x for positions and spacings, absolute for the entries of the direction. */
+function isWithin(image: Grid, mask: Grid, tolerance: number): boolean {
+  const allowedMm = tolerance * image.spacingMm[0];
+  const near = (a: readonly number[], b: readonly number[], allowed: number) =>
+    a.every((value, k) => Math.abs(value - b[k]!) <= allowed);
+  return (
+    near(image.size, mask.size, 0) &&
+    near(image.spacingMm, mask.spacingMm, allowedMm) &&
+    near(image.origin, mask.origin, allowedMm) &&
+    near(image.direction, mask.direction, tolerance)
+  );
 }
 
 /**

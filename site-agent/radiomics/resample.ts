@@ -114,7 +114,7 @@ export function boxWithin(image: Grid, mask: Mask): Box {
 }
 
 function lostRegion(): ConcordatError {
-  return new ConcordatError('IMAGE_ROI_OUTSIDE', 'no voxel of the region lies within the image');
+  return new ConcordatError('IMAGE_MASK_EMPTY', 'no voxel of the region is left on the image');
 }
 
 function axes(of: (axis: 0 | 1 | 2) => number): Vec3 {

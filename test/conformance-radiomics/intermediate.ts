@@ -1,4 +1,4 @@
-import { gridDifferences } from '../../site-agent/imaging/grid-match.js';
+import { compareGrids } from '../../site-agent/imaging/compare-grids.js';
 import { roiOf } from '../../site-agent/imaging/roi.js';
 import { readImageFile } from '../../site-agent/imaging/shell/read-file.js';
 import { continuousIndex, type Vec3, type Volume } from '../../site-agent/imaging/volume.js';
@@ -51,8 +51,9 @@ function compareResampled(sheet: Sheet, at: Place, want: Volume, source: Source,
   // A float image is resampled without the truncation that an integer type brings.
   const image = type === 'float' ? { ...source.image, data: Float64Array.from(source.image.data) } : source.image;
   const { image: got, roi } = prepare({ ...source, image }, settings.preprocessing, { diagnose: false });
-  const differences = gridDifferences(want, got);
-  if (differences.length > 0) sheet.check(at, false, `another grid: ${differences.join('; ')}`);
+  const differences = compareGrids(want, got);
+  if (differences.length > 0)
+    sheet.check(at, false, `another grid: ${differences.map(({ message }) => message).join('; ')}`);
   else if (word === 'mask') {
     const mask = new Uint8Array(want.data.length);
     for (const index of roi.indices) mask[index] = 1;
@@ -71,8 +72,9 @@ function compareFiltered(sheet: Sheet, at: Place, want: Volume, { image, mask }:
   const input = { image, roi: roiOf(mask), region: { lower: corner, upper } };
   for (const filtered of IMAGE_TYPE_FILTERS[unit.type](input, unit.filter)) {
     if (filtered.name !== name) continue;
-    const differences = gridDifferences(want, filtered.volume);
-    if (differences.length > 0) sheet.check(at, false, `another grid: ${differences.join('; ')}`);
+    const differences = compareGrids(want, filtered.volume);
+    if (differences.length > 0)
+      sheet.check(at, false, `another grid: ${differences.map(({ message }) => message).join('; ')}`);
     else sheet.compareSamples(at, want.data, filtered.volume.data);
     return;
   }

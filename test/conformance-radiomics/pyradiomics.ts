@@ -53,7 +53,7 @@ function asNumber(value: number | string | null): number | null {
 /** What PyRadiomics says of a case it refuses, and the code it has here. */
 const REFUSALS: readonly [RegExp, ErrorCode][] = [
   [/too few dimensions|single voxel|Size of the ROI is too small|excluded too many voxels/i, 'IMAGE_ROI_TOO_SMALL'],
-  [/Label .*not present|No labels found/i, 'IMAGE_LABEL_ABSENT'],
+  [/Label .*not present|No labels found/i, 'IMAGE_MASK_EMPTY'],
   [/larger than image space/i, 'IMAGE_ROI_OUTSIDE'],
   [/geometry mismatch|size mismatch/i, 'IMAGE_GRID_MISMATCH'],
   [/cannot compute 2D shape/i, 'IMAGE_ROI_NOT_FLAT'],

@@ -74,7 +74,7 @@ describe('an extraction', () => {
     });
     expect(run(textured(), 'setting: {label: 9}')).toEqual({
       status: 'failed',
-      reason: { code: 'IMAGE_LABEL_ABSENT', message: 'label 9 is not in the mask: it has 1, 2' },
+      reason: { code: 'IMAGE_MASK_EMPTY', message: 'the mask has no voxel with label 9; it has 1, 2' },
     });
   });
 

@@ -1,0 +1,22 @@
+import { readImage } from '../../imaging/shell/read-file.js';
+import { readMask } from '../../imaging/shell/read-mask.js';
+import { gridOf, type Volume } from '../../imaging/volume.js';
+import type { Source } from '../extract.js';
+
+/**
+ * An image and the mask of one label: labels as they lie, a DICOM SEG or RTSTRUCT drawn on the image's grid.
+ *
+ * @throws ConcordatError IMAGE_*, without paths, names or text of the files in its message.
+ */
+export async function readSource(image: string, mask: string, label: number): Promise<Source> {
+  const volume = await readImage(image);
+  const file = await readMask(mask);
+  if (file.volume !== null) return { image: volume, mask: file.volume };
+  const { data } = file.region(label, gridOf(volume));
+  return { image: volume, mask: { ...gridOf(volume), data: withValue(data, label) } satisfies Volume };
+}
+
+function withValue(inside: Uint8Array, label: number): Uint8Array | Uint32Array {
+  if (label === 1) return inside;
+  return Uint32Array.from(inside, (value) => value * label);
+}
