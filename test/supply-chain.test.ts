@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { deployedFlags } from './bench/play.js';
 
 /** What a hospital installs: every package pinned by hash, under a licence that Apache-2.0 goes with, running nothing at its installation. */
 interface LockEntry {
@@ -51,6 +53,14 @@ describe('the supply chain', () => {
         expect([unit, text.split('\n').includes(line)]).toEqual([unit, true]);
     }
     expect(readFileSync('deploy/Containerfile', 'utf8')).toMatch(/^USER \d+:\d+$/m);
+  });
+
+  it('starts the coordinator with the flags of Node that the benchmarks are run with', () => {
+    const flags = deployedFlags();
+    const entry = /^ENTRYPOINT (.+)$/m.exec(readFileSync('deploy/Containerfile', 'utf8'))![1]!;
+    expect((JSON.parse(entry) as string[]).slice(1, -1)).toEqual(flags);
+    const told = spawnSync(process.execPath, [...flags, '-e', '0'], { encoding: 'utf8' });
+    expect([told.status, told.stderr]).toEqual([0, '']);
   });
 
   it('is built in its image from what the lock file pins, not from what lies in the folder', () => {

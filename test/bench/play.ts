@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { CoordinatorReport, Scene, SitesReport } from './cast.js';
 
@@ -21,9 +22,17 @@ interface Told {
   readonly report?: CoordinatorReport | SitesReport;
 }
 
-function start(name: string, scene: Scene): ChildProcess {
+/** How the coordinator is deployed: the flags of Node in its unit. */
+export function deployedFlags(): string[] {
+  const unit = readFileSync('deploy/systemd/concordat-coordinator.service', 'utf8');
+  const flags = /^ExecStart=\/usr\/bin\/node((?: --\S+)+) \/usr\/bin\/concordat coordinator start /m.exec(unit);
+  if (flags === null) throw new Error("the coordinator's unit does not start it by node with flags");
+  return flags[1]!.trim().split(' ');
+}
+
+function start(name: string, scene: Scene, execArgv: string[] = []): ChildProcess {
   const file = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
-  return fork(file, [JSON.stringify(scene)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  return fork(file, [JSON.stringify(scene)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv });
 }
 
 /** As many processes as this hold the sites: what one site waits for its disk must not hold up the others. */
@@ -31,7 +40,7 @@ const SITE_PROCESSES = 5;
 
 /** One scene in fresh processes, so that peak memory is its own. */
 export function play(scene: Scene): Promise<Row> {
-  const coordinator = start('coordinator', scene);
+  const coordinator = start('coordinator', scene, deployedFlags());
   const groups = Array.from({ length: Math.min(SITE_PROCESSES, scene.sites) }, () => start('sites', scene));
   const all = [coordinator, ...groups];
   return new Promise((resolve, reject) => {
