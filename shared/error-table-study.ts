@@ -94,6 +94,18 @@ export const STUDY_ERRORS = {
     exit: 2,
     hint: 'ComBat cannot estimate a batch that never measured a feature. Leave the feature out, or complete it at this site.',
   },
+  COHORT_FEATURES_MISSING: {
+    fault: 'site',
+    grpc: 'FAILED_PRECONDITION',
+    exit: 2,
+    hint: 'Extract them with `concordat extract --cohort cohort.yaml --study study.yaml`, or let `concordat site approve` do it.',
+  },
+  COHORT_IMAGES_MISSING: {
+    fault: 'site',
+    grpc: 'FAILED_PRECONDITION',
+    exit: 2,
+    hint: 'Name the table of images and masks in cohort.yaml: `images: {table: images.csv}`; docs/radiomics.md has its columns.',
+  },
   COHORT_INVALID: {
     fault: 'site',
     grpc: 'FAILED_PRECONDITION',

@@ -2,12 +2,15 @@ import { readFileSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import type { Cohort } from '../shared/cohort.site.js';
 import { ConcordatError } from '../shared/errors.js';
+import type { Imaging } from '../shared/imaging.js';
 import type { Study } from '../shared/study.js';
 import { clinicalColumns, withScores } from './clinical/columns.site.js';
 import type { ClinicalConfig } from './clinical/config.js';
 import { type CohortLoad, cohortOf } from './cohort.site.js';
 import { type CohortConfig, type CohortMapping, parseCohortConfig } from './cohort-config.js';
 import { parseTable, type Table } from './cohort-table.site.js';
+import { withFeatures } from './radiomics/features-file.js';
+import { readFeatures } from './radiomics/shell/feature-store.js';
 import { withRepeats } from './repeats.site.js';
 
 /** The one place of cohort loading that touches files. Everything behind it is pure. */
@@ -29,7 +32,7 @@ export function loadCohort(
   site: string,
   isRemoved: (id: string) => boolean = () => false,
 ): CohortLoad {
-  const { config, table } = readCohortTable(cohortYaml);
+  const { config, table } = readCohortTable(cohortYaml, study.imaging);
   const load = cohortOf(study, config, table, site, config.site ?? null, isRemoved);
   return { ...load, cohort: repeated(study, load.cohort, config, dirname(cohortYaml)) };
 }
@@ -41,14 +44,18 @@ export function repeated(study: Study, cohort: Cohort, config: CohortConfig, fol
 }
 
 /**
- * The table that cohort.yaml names, with the clinical scores that it asks for as further columns.
+ * The table that cohort.yaml names, with the clinical scores that it asks for, and the features of its images that a study wants, as further columns.
  *
- * @throws ConcordatError COHORT_UNREADABLE, COHORT_INVALID
+ * @throws ConcordatError COHORT_UNREADABLE, COHORT_INVALID, COHORT_FEATURES_MISSING, COHORT_IMAGES_MISSING
  */
-export function readCohortTable(cohortYaml: string): { config: CohortConfig; table: Table } {
+export function readCohortTable(cohortYaml: string, imaging?: Imaging): { config: CohortConfig; table: Table } {
   const config = readCohortConfig(cohortYaml);
-  const table = readTable(resolve(dirname(cohortYaml), config.table), config.separator);
-  return { config, table: config.clinical === undefined ? table : scored(config, config.clinical, table) };
+  const folder = dirname(cohortYaml);
+  const plain = readTable(resolve(folder, config.table), config.separator);
+  const table = config.clinical === undefined ? plain : scored(config, config.clinical, plain);
+  if (imaging === undefined) return { config, table };
+  const features = readFeatures(imaging, { folder, table: config.images?.table });
+  return { config, table: withFeatures(table, features, config.id, config.decimal) };
 }
 
 /** The table as it is read with a cohort.yaml at hand. */

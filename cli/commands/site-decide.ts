@@ -94,6 +94,15 @@ export function registerSiteDecisions(site: Command): void {
     });
 }
 
+/** What the study wants of this site's images, extracted before anybody is asked: the cohort is frozen with it. */
+async function extractImages(study: Study, folder: string, out: Output): Promise<void> {
+  const { prepareCohort } = await import('../../site-agent/radiomics/shell/prepare-cohort.js');
+  const { extractionProgress } = await import('../extraction-progress.js');
+  const progress = extractionProgress(out);
+  await prepareCohort(study, folder, { onCase: progress.onCase });
+  progress.end();
+}
+
 // Approval -----------------------------------------------------------------------------------------------------------
 
 async function approve(digits: string, options: ApproveOptions, out: Output): Promise<void> {
@@ -121,6 +130,7 @@ async function approve(digits: string, options: ApproveOptions, out: Output): Pr
       nowMs: Date.now(),
       restoreAccepted: options.restored === true,
     };
+    if (study.imaging !== undefined) await extractImages(study, options.dir, out);
     const grounds = decisionGrounds(store, known, place, leavesByComputation(planStudy(study)));
     const picture = approvalPicture(study, known, trustedRoster(store, known.rosterVersion), site, grounds);
     if (!out.json) out.result(picture.text, picture.data);

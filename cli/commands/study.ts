@@ -136,6 +136,13 @@ export function registerStudy(program: Command): void {
 /** A study file, with patterns replaced where a table is given. Throws STUDY_* with every problem. */
 export async function readStudy(file: string, columns: string | undefined): Promise<Study> {
   const study = parseStudy(readFileSync(file, 'utf8'), path.basename(file));
+  if (study.imaging !== undefined) {
+    const { studyFeatureNames } = await import('../../site-agent/radiomics/study-names.js');
+    const names = studyFeatureNames(study.imaging);
+    // A feature that is named in full and that no image gives is a column of the sites' tables.
+    const fromTables = study.cohort.features.filter((name) => !name.includes('*') && !names.includes(name));
+    if (columns === undefined) return resolveFeatures(study, [...names, ...fromTables]);
+  }
   if (columns === undefined || !hasPatterns(study)) return study;
   const { readTable } = await import('../../site-agent/cohort-files.js');
   const { guessIdColumn } = await import('../../site-agent/cohort.site.js');

@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { currentRoster } from '../../coordinator/enrollment.js';
@@ -10,7 +10,6 @@ import { ConcordatError } from '../../shared/errors.js';
 import { rosterHash } from '../../shared/roster.js';
 import { readStoredJson } from '../../shared/stored-shapes.js';
 import { modelName, type Study, studyHash, studySites } from '../../shared/study.js';
-import { parseStudy, resolveFeatures } from '../../shared/study-parse.js';
 import { loadCohort } from '../../site-agent/cohort-files.js';
 import { readLedger } from '../../site-agent/shell/ledger-keeper.js';
 import { openSiteStore } from '../../site-agent/store.js';
@@ -18,8 +17,9 @@ import { approvalPicture } from '../approval-picture.js';
 import { readFolder } from '../commands/model.js';
 import type { Output } from '../console.js';
 import { readConsortiumPublicKey } from '../consortium-keys.js';
-import { simulateCohort, writeSimulatedCohort } from '../demo-cohort.js';
+import { extractionProgress } from '../extraction-progress.js';
 import { bytes, duration, estimate, percent, significant, table } from '../format.js';
+import { writePhantomSite } from '../phantom-cohort.js';
 import { predictTable } from '../predict.js';
 import { comparePooled, sameBitsAsSimulation } from './comparison.js';
 import {
@@ -30,6 +30,7 @@ import {
   startFederation,
   stopFederation,
 } from './federation.js';
+import { demoCohort, demoStudy, extractAll, newPatient, pooledTable } from './images.js';
 import { killAfterAcknowledged } from './interruption.js';
 import { pause, until } from './processes.js';
 import { RoundProgress } from './progress.js';
@@ -73,22 +74,17 @@ export async function runDemo(wanted: string, seed: number, out: Output): Promis
   const folder = freshFolder(path.resolve(wanted));
   const shown = path.relative(process.cwd(), folder) || '.';
   const say = (text = '') => out.progress(text);
-  const cohort = simulateCohort(seed);
+  const cohort = demoCohort(seed);
   const data = path.join(folder, 'data');
-  writeSimulatedCohort(cohort, data);
-  const names = cohort.sites.map((site) => site.name);
-  const header = readFileSync(path.join(data, 'pooled.csv'), 'utf8').split('\n', 1)[0]!.split(',');
-  const study = resolveFeatures(parseStudy(readFileSync(path.join(data, 'study.yaml'), 'utf8'), 'study.yaml'), header, [
-    'hospital',
-    'patient_id',
-  ]);
+  const study = demoStudy(seed, data);
+  const names = cohort.map((site) => site.name);
+  const cases = cohort.reduce((sum, site) => sum + site.patients.length, 0);
 
-  say('Concordat demo: SIMULATED patients with hepatocellular carcinoma, five hospitals, no real person.');
+  say('Concordat demo: SIMULATED CT of hepatocellular carcinoma, five hospitals, no real person.');
   say();
   say('1  Enroll');
   const federation = await startFederation(folder, names, 0, (site, siteFolder) => {
-    for (const file of ['cases.csv', 'cohort.yaml'])
-      copyFileSync(path.join(data, site, file), path.join(siteFolder, file));
+    writePhantomSite(cohort.find(({ name }) => name === site)!, seed, siteFolder);
     writeFileSync(path.join(siteFolder, 'policy.yaml'), POLICY);
   });
   try {
@@ -99,17 +95,31 @@ export async function runDemo(wanted: string, seed: number, out: Output): Promis
       `  roster signed by the consortium key in ${path.join(shown, 'consortium')} (a real one is kept on another host)`,
     );
     say();
-    say(`2  What ${names[0]} would send`);
+    say('2  Extract features, at every hospital from its own images');
+    await extractFeatures(study, federation, cases, out);
+    writeFileSync(path.join(data, 'pooled.csv'), pooledTable(study, cohort, federation.siteFolder));
+    say();
+    say(`3  What ${names[0]} would send`);
     say(indent(picture(study, federation, names[0]!)));
     say();
-    say('3  Approve under the demo’s policy, and run');
+    say('4  Approve under the demo’s policy, and run');
     const published = await runStudy(federation, study, say);
     say();
-    say('4  Result');
+    say('5  Result');
     await showResult({ federation, study, published, data, shown, startedMs, out });
   } finally {
     await stopFederation(federation);
   }
+}
+
+async function extractFeatures(study: Study, federation: Federation, cases: number, out: Output): Promise<void> {
+  const progress = extractionProgress(out);
+  await extractAll(study, federation.siteFolder, progress.onCase, cases);
+  progress.end();
+  const { phases } = study.imaging!;
+  out.progress(
+    `  ${phases.length} phases of ${cases} lesions resampled to 2 mm; images and features stay in each site's folder`,
+  );
 }
 
 function indent(text: string): string {
@@ -237,14 +247,11 @@ async function showResult(input: Shown): Promise<void> {
     throw new ConcordatError('INTERNAL_BUG', 'the demo’s own checks failed: see the lines above');
 }
 
-/** A patient whom no model saw: a further row of the first site's table, scored with that site's own calibration. */
+/** A patient whom no model saw, from image to score, with the first site's own calibration. */
 async function scorePatient(input: Shown, bundle: string): Promise<string> {
   const { federation, study } = input;
   const site = study.sites.training[0]!;
-  const newcomers = simulateCohort(study.seed + 1000).sites.find((entry) => entry.name === site)!;
-  const [header, first] = newcomers.casesCsv.split('\n');
-  const file = path.join(input.data, 'new-patient.csv');
-  writeFileSync(file, `${header}\n${first}\n`);
+  const file = await newPatient(study, study.seed, path.join(input.data, 'new-patient'));
   const local = path.join(federation.siteFolder(site), 'local');
   const calibration = path.join(local, readdirSync(local)[0]!, 'harmonization.json');
   const { rows } = await predictTable(bundle, file, { calibrationPath: calibration, idColumn: 'patient_id' });

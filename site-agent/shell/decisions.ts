@@ -3,6 +3,7 @@ import { rosterHash } from '../../shared/roster.js';
 import { studySites } from '../../shared/study.js';
 import type { StudyProposed } from '../../shared/study-messages.js';
 import { readStudyDocument } from '../../shared/study-signatures.js';
+import { prepareCohort } from '../radiomics/shell/prepare-cohort.js';
 import type { KnownStudy } from '../site-records.js';
 import type { AgentContext } from './agent-context.js';
 import { decide, decisionGrounds } from './decide.js';
@@ -11,6 +12,7 @@ import type { TrustedChain } from './trusted-chain.js';
 /** Proposals that arrive and decisions that go out. A person decides through `site approve`, which writes to the store. */
 export class Decisions {
   private readonly sent = new Set<string>();
+  private readonly extracting = new Set<string>();
 
   constructor(
     private readonly context: AgentContext,
@@ -39,8 +41,29 @@ export class Decisions {
       known = this.context.log.study(message.studyHash)!;
       this.context.tell(known, 'proposed', `decide with: concordat site approve ${message.studyHash.slice(0, 12)}`);
     }
-    if (known.approval === null && this.context.config.policy.automaticApproval) this.approveByPolicy(known);
+    if (known.approval === null && this.context.config.policy.automaticApproval) this.decideByPolicy(known);
     this.send();
+  }
+
+  /** Images are extracted first, which takes its time: the agent goes on meanwhile, and the decision is sent when it is made. */
+  private decideByPolicy(known: KnownStudy): void {
+    const study = readStudyDocument(known.document, known.studyHash);
+    if (study.imaging === undefined) return this.approveByPolicy(known);
+    if (this.extracting.has(known.studyHash)) return;
+    this.extracting.add(known.studyHash);
+    this.context.tell(known, 'extracting', 'features from this site’s images');
+    prepareCohort(study, this.context.config.folder)
+      .catch((error: unknown) => {
+        // What is wrong with the images is found again, and told, where the cohort is loaded.
+        if (!(error instanceof ConcordatError)) throw error;
+      })
+      .then(() => {
+        this.extracting.delete(known.studyHash);
+        if (this.context.log.study(known.studyHash)?.approval !== null) return;
+        this.approveByPolicy(known);
+        this.send();
+      })
+      .catch((error: unknown) => this.context.problem(error));
   }
 
   private approveByPolicy(known: KnownStudy): void {

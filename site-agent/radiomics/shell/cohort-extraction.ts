@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { writeReplacing } from '../../../shared/durable-files.js';
+import type { Imaging, ImagingRegion } from '../../../shared/imaging.js';
+import type { ImageRow } from '../../imaging/images-table.js';
+import { caseFeatures, type ExtractedRegion } from '../case-features.js';
+import { type CasePlan, casePlans } from '../case-plan.js';
+import { failureOf } from '../extract.js';
+import type { CaseRow } from '../features-file.js';
+import { type KeptRegion, readKept, resultOf } from '../region-task.js';
+import { regionDigest, type StudyExtraction, studyExtraction } from '../study-extraction.js';
+import { FileDigests } from './file-digests.js';
+import { RegionPool } from './region-pool.js';
+
+/** Changes whenever a release of this program gives other values for the same settings: cached features of before are not used. */
+const VALUES_VERSION = 1;
+
+export interface CohortExtractionOptions {
+  /** Folder that the table's paths are relative to. */
+  readonly folder: string;
+  /** Folder of the site's features: cache, digests and tables. */
+  readonly store: string;
+  readonly threads: number;
+  /** After each case. */
+  readonly onCase?: (done: number, total: number, failed: number) => void;
+}
+
+/**
+ * One row of features for each case of the table, in its order. What was extracted before, from the same bytes with the same settings, is taken from
+ * the cache, so an interrupted run goes on where it stopped. A case that cannot be read gets a row that says why.
+ */
+export async function extractCohort(
+  imaging: Imaging,
+  rows: readonly ImageRow[],
+  options: CohortExtractionOptions,
+): Promise<CaseRow[]> {
+  const plans = casePlans(imaging, rows);
+  const regions = new RegionExtraction(studyExtraction(imaging), options, (region) => regionDigest(imaging, region));
+  let done = 0;
+  let failed = 0;
+  const one = async (plan: CasePlan): Promise<CaseRow> => {
+    const row = await caseRow(imaging, plan, regions);
+    done++;
+    if (row.status === 'failed') failed++;
+    options.onCase?.(done, plans.length, failed);
+    return row;
+  };
+  try {
+    return await inOrder(plans, 2 * options.threads, one);
+  } finally {
+    await regions.close();
+  }
+}
+
+/** Runs at most `atOnce` at a time, results in the order of the items; the first bug is thrown once all that began have ended. */
+export async function inOrder<T, R>(items: readonly T[], atOnce: number, work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const lane = async () => {
+    for (let at = next++; at < items.length; at = next++) results[at] = await work(items[at]!);
+  };
+  const lanes = await Promise.allSettled(Array.from({ length: Math.max(1, atOnce) }, lane));
+  for (const ended of lanes) if (ended.status === 'rejected') throw ended.reason;
+  return results;
+}
+
+async function caseRow(imaging: Imaging, plan: CasePlan, regions: RegionExtraction): Promise<CaseRow> {
+  const extracted: ExtractedRegion[] = [];
+  const reasons: string[] = plan.missing.map((what) => `no image of ${what}`);
+  for (const task of plan.tasks) {
+    const kept = await regions.of(task.row, task.region);
+    const result = resultOf(kept);
+    const where = [task.timepoint, task.phase, task.region.name].filter((word) => word !== '').join(' ');
+    if (result.status === 'failed') {
+      reasons.push(`${where}: ${result.reason.code}: ${result.reason.message}`);
+      continue;
+    }
+    const { volumeMm3, spacingMm, features } = result;
+    const { timepoint, phase } = task;
+    extracted.push({ timepoint, phase, region: task.region.name, volumeMm3, spacingMm, features, date: task.row.date });
+  }
+  const status = reasons.length === 0 ? 'ok' : extracted.length > 0 ? 'partial' : 'failed';
+  return { case: plan.case, status, reason: reasons.join('; '), features: caseFeatures(imaging, extracted) };
+}
+
+/** Regions of images through the cache and the threads. */
+export class RegionExtraction {
+  private readonly pool: RegionPool;
+  private readonly digests: FileDigests;
+
+  constructor(
+    private readonly extraction: StudyExtraction,
+    private readonly options: CohortExtractionOptions,
+    private readonly digestOf: (region: ImagingRegion) => string,
+  ) {
+    mkdirSync(path.join(options.store, 'cache'), { recursive: true });
+    this.pool = new RegionPool(options.threads);
+    this.digests = new FileDigests(path.join(options.store, 'files.json'));
+  }
+
+  async of(row: ImageRow, region: ImagingRegion): Promise<KeptRegion> {
+    const at = (file: string) => path.resolve(this.options.folder, file);
+    const usesOrgan = region.withinOrgan && (region.kind === 'ring' || region.kind === 'dilated') && row.organ !== null;
+    const organ = usesOrgan ? { mask: at(row.organ!), label: row.organLabel } : null;
+    let key: string;
+    try {
+      const files = [await this.digests.of(at(row.image)), await this.digests.of(at(row.mask))];
+      if (organ !== null) files.push(await this.digests.of(organ.mask));
+      const content = [VALUES_VERSION, this.digestOf(region), files, row.label, organ?.label ?? null];
+      key = createHash('sha256').update(JSON.stringify(content)).digest('hex');
+    } catch (error) {
+      return { format: 1, status: 'failed', reason: { ...failureOf(error) } };
+    }
+    const file = path.join(this.options.store, 'cache', `${key}.json`);
+    const known = existsSync(file) ? readKept(readFileSync(file, 'utf8')) : null;
+    if (known !== null) return known;
+    const request = { image: at(row.image), mask: at(row.mask), label: row.label, organ, region };
+    const kept = await this.pool.extract({ ...request, extraction: this.extraction });
+    // What failed is tried again next time: memory, a disk or a share may be there then.
+    if (kept.status === 'ok') writeReplacing(file, JSON.stringify(kept), 0o600);
+    return kept;
+  }
+
+  async close(): Promise<void> {
+    this.digests.save();
+    await this.pool.close();
+  }
+}

@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { writeReplacing } from '../../../shared/durable-files.js';
+import { ConcordatError } from '../../../shared/errors.js';
+import type { Imaging } from '../../../shared/imaging.js';
+import { parseTable, type Table } from '../../cohort-table.site.js';
+import { imageRows } from '../../imaging/images-table.js';
+import { type CaseRow, caseCsv, type FeaturesAbout, namesOf, otherSettings, parseAbout } from '../features-file.js';
+import { canonicalImaging, imagingDigest } from '../study-extraction.js';
+import { type CohortExtractionOptions, extractCohort } from './cohort-extraction.js';
+
+/** Folder of a cohort's features, beside its cohort.yaml. */
+export const FEATURES_FOLDER = 'features';
+
+export interface ImagesPlace {
+  /** Folder of cohort.yaml. */
+  readonly folder: string;
+  /** `images.table` of cohort.yaml, or undefined where it has none. */
+  readonly table: string | undefined;
+}
+
+/**
+ * The features that a study wants of this site's images, as they were extracted last.
+ *
+ * @throws ConcordatError COHORT_FEATURES_MISSING where they were not extracted yet, naming the settings that differ from those at hand, or where
+ * the table of images changed since; COHORT_IMAGES_MISSING where cohort.yaml names no images.
+ */
+export function readFeatures(imaging: Imaging, place: ImagesPlace): Table {
+  const digest = imagingDigest(canonicalImaging(imaging));
+  const about = aboutOf(place, digest);
+  const images = imagesBytes(place);
+  if (about === null) {
+    const problems = otherSettings(canonicalImaging(imaging), allAbout(place));
+    throw new ConcordatError(
+      'COHORT_FEATURES_MISSING',
+      problems.length === 0
+        ? 'the features of this study are not extracted from the images yet'
+        : `the features at hand were extracted with other settings than the study's: ${problems.length} differ`,
+      { problems },
+    );
+  }
+  if (about.images !== sha256(images))
+    throw new ConcordatError(
+      'COHORT_FEATURES_MISSING',
+      'the table of images changed since the features were extracted',
+    );
+  return parseTable(
+    readFileSync(fileOf(place, digest, 'csv'), 'utf8'),
+    `${FEATURES_FOLDER}/${digest.slice(0, 12)}.csv`,
+  );
+}
+
+/** Extracts what is not extracted yet and keeps the table of features. Gives its rows and its place. */
+export async function ensureFeatures(
+  imaging: Imaging,
+  place: ImagesPlace,
+  options: Pick<CohortExtractionOptions, 'threads' | 'onCase'>,
+): Promise<{ readonly rows: readonly CaseRow[]; readonly file: string; readonly digest: string }> {
+  const images = imagesBytes(place);
+  const rows = imageRows(parseTable(images.toString('utf8'), path.basename(place.table!)));
+  const canonical = canonicalImaging(imaging);
+  const digest = imagingDigest(canonical);
+  const store = path.join(place.folder, FEATURES_FOLDER);
+  mkdirSync(store, { recursive: true });
+  const folder = path.dirname(path.resolve(place.folder, place.table!));
+  const found = await extractCohort(imaging, rows, { ...options, folder, store });
+  const about: FeaturesAbout = {
+    format: 'concordat-features-1',
+    digest,
+    settings: canonical,
+    images: sha256(images),
+    cases: found.length,
+  };
+  const file = fileOf(place, digest, 'csv');
+  writeReplacing(file, caseCsv(found, namesOf(found)), 0o600);
+  writeReplacing(fileOf(place, digest, 'json'), `${JSON.stringify(about, null, 2)}\n`, 0o600);
+  return { rows: found, file, digest };
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+const fileOf = ({ folder }: ImagesPlace, digest: string, kind: 'csv' | 'json'): string =>
+  path.join(folder, FEATURES_FOLDER, `${digest.slice(0, 12)}.${kind}`);
+
+function aboutOf(place: ImagesPlace, digest: string): FeaturesAbout | null {
+  const file = fileOf(place, digest, 'json');
+  if (!existsSync(file) || !existsSync(fileOf(place, digest, 'csv'))) return null;
+  const about = parseAbout(readFileSync(file, 'utf8'));
+  return about?.digest === digest ? about : null;
+}
+
+function allAbout({ folder }: ImagesPlace): FeaturesAbout[] {
+  const store = path.join(folder, FEATURES_FOLDER);
+  if (!existsSync(store)) return [];
+  return readdirSync(store)
+    .filter((name) => /^[0-9a-f]{12}\.json$/.test(name))
+    .map((name) => parseAbout(readFileSync(path.join(store, name), 'utf8')))
+    .filter((about) => about !== null);
+}
+
+function imagesBytes({ folder, table }: ImagesPlace): Buffer {
+  if (table === undefined)
+    throw new ConcordatError(
+      'COHORT_IMAGES_MISSING',
+      'the study extracts features from images, and cohort.yaml names none',
+    );
+  try {
+    return readFileSync(path.resolve(folder, table));
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    throw new ConcordatError('COHORT_UNREADABLE', `${path.basename(table)} cannot be read (${reason})`);
+  }
+}

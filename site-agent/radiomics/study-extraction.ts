@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto';
+import { canonicalJson } from '../../shared/canonical-json.js';
+import { ConcordatError } from '../../shared/errors.js';
+import type { Imaging } from '../../shared/imaging.js';
+import { type IbsiSettings, ibsiSettingsSchema } from './ibsi/settings.js';
+import { type ExtractionSettings, parseSettings } from './settings.js';
+import { type CanonicalSettings, canonicalSettings } from './settings-digest.js';
+
+/** A study's settings as the extraction takes them, under the profile that the study names. */
+export type StudyExtraction =
+  | { readonly profile: 'pyradiomics'; readonly settings: ExtractionSettings }
+  | { readonly profile: 'ibsi'; readonly settings: IbsiSettings };
+
+/** @throws ConcordatError IMAGE_SETTINGS_INVALID with every problem at once. */
+export function studyExtraction(imaging: Imaging): StudyExtraction {
+  if (imaging.profile === 'pyradiomics')
+    return {
+      profile: 'pyradiomics',
+      settings: parseSettings(JSON.stringify(imaging.settings), 'imaging.settings').settings,
+    };
+  const read = ibsiSettingsSchema.safeParse(imaging.settings);
+  if (read.success) return { profile: 'ibsi', settings: read.data };
+  const problems = read.error.issues.map(({ path, message }) => ({
+    file: 'imaging.settings',
+    message: `${path.join('.')}: ${message}`,
+  }));
+  throw new ConcordatError('IMAGE_SETTINGS_INVALID', `imaging.settings has ${problems.length} problems`, { problems });
+}
+
+/** Whatever changes a feature's value: phases, regions, rules and settings with every default filled in. */
+export function canonicalImaging(imaging: Imaging): CanonicalSettings {
+  const extraction = studyExtraction(imaging);
+  const { settings: _settings, ...rest } = imaging;
+  const settings =
+    extraction.profile === 'pyradiomics'
+      ? canonicalSettings(extraction.settings)
+      : { format: 1, ...extraction.settings };
+  return { ...rest, delta: imaging.delta ?? null, settings };
+}
+
+/** SHA-256 of the canonical form, in hex: features of two sites are comparable where theirs are equal. */
+export function imagingDigest(canonical: CanonicalSettings): string {
+  return createHash('sha256').update('concordat imaging 1\n').update(canonicalJson(canonical)).digest('hex');
+}
+
+/** Of one region's extraction alone: what its cached features depend on besides image and mask. */
+export function regionDigest(imaging: Imaging, region: Imaging['regions'][number]): string {
+  const canonical = canonicalImaging(imaging);
+  const own = { profile: imaging.profile, settings: canonical['settings'], region: { ...region, name: '' } };
+  return createHash('sha256').update('concordat region 1\n').update(canonicalJson(own)).digest('hex');
+}
