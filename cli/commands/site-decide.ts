@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { ConcordatError } from '../../shared/errors.js';
 import { planStudy } from '../../shared/plan.js';
+import type { Study } from '../../shared/study.js';
 import { readStudyDocument } from '../../shared/study-signatures.js';
 import { type Output, output } from '../console.js';
 import { type ApproverOptions, approverAtKeyboard, withApprover } from './site-approver.js';

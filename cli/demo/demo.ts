@@ -152,19 +152,20 @@ async function runStudy(federation: Federation, study: Study, say: (text: string
   // The published model's fifth round: early enough to show that the rest follows.
   const model = modelName(study.model);
   const [victim, holder] = [study.sites.training[1]!, study.sites.training[2]!];
-  const killed = killAfterAcknowledged(federation, victim, holder, (line) =>
-    new RegExp(` round \\d+ ${model} 5$`).test(line),
-  );
+  const begins = new RegExp(` round \\d+ ${model} 5$`);
+  const isOver = () => failed !== null || !coordinator.running;
+  const killed = killAfterAcknowledged(federation, victim, holder, (line) => begins.test(line), isOver);
   const hash = await proposeStudy(federation, study);
   say(`  study ${hash}`);
-  const round = await Promise.race([killed, watchFailure(() => failed, federation)]);
+  const round = await killed;
+  if (round === null) await watchFailure(() => failed, federation);
   progress.say(`SIGKILL to ${victim}: its masked input of round ${round} is acknowledged, the round not yet unmasked`);
   await pause(1500);
   sites.get(victim)!.start();
   progress.say(`${victim} started again; the study goes on where it stopped`);
   const result = path.join(publishedFolder(federation, study), 'status.json');
   const ends = until(
-    () => (existsSync(result) ? path.dirname(result) : undefined),
+    () => (existsSync(result) || isOver() ? path.dirname(result) : undefined),
     () =>
       new ConcordatError(
         'INTERNAL_BUG',
@@ -172,9 +173,10 @@ async function runStudy(federation: Federation, study: Study, say: (text: string
       ),
     600_000,
   );
-  const published = await Promise.race([ends, watchFailure(() => failed, federation)]);
+  const published = await ends;
+  if (!existsSync(result)) await watchFailure(() => failed, federation);
   progress.clear();
-  return published as string;
+  return published;
 }
 
 async function watchFailure(failed: () => string | null, federation: Federation): Promise<never> {

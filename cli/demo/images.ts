@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Study } from '../../shared/study.js';
 import { studySites } from '../../shared/study.js';
@@ -10,7 +10,7 @@ import { type PhantomSite, phantomCohort, writePhantomSite } from '../phantom-co
 
 /** The demo's hospitals: simulated CT of liver lesions, one scanner each. */
 export const DEMO_SITES = ['alder', 'birch', 'cedar', 'dogwood', 'elm'] as const;
-const CASES_PER_SITE = 64;
+const CASES_PER_SITE = 72;
 
 export function demoCohort(seed: number, casesPerSite = CASES_PER_SITE): PhantomSite[] {
   return phantomCohort({ seed, sites: DEMO_SITES, casesPerSite, modality: 'CT' });
@@ -85,11 +85,9 @@ const FEATURES = [
     [
       'firstorder_Mean',
       'firstorder_Entropy',
-      'firstorder_10Percentile',
       'firstorder_MeanAbsoluteDeviation',
       'glcm_Contrast',
       'glcm_Idm',
-      'glrlm_RunEntropy',
       'glszm_ZonePercentage',
     ].map((name) => `${phase}_original_${name}`),
   ),
@@ -109,7 +107,7 @@ imaging:
   phases: [arterial, portal-venous]
   settings:
     imageType: {Original: {}}
-    featureClass: {shape: [], firstorder: [], glcm: [], glrlm: [], glszm: []}
+    featureClass: {shape: [], firstorder: [], glcm: [], glszm: []}
     setting: {binWidth: 10, resampledPixelSpacing: [2, 2, 2], interpolator: sitkBSpline}
 sites: {training: [alder, birch, cedar, dogwood], external: [elm]}
 harmonization: {method: combat, mode: converged, covariates: [sex, age], heldOut: calibration}
@@ -117,7 +115,7 @@ model: {type: logistic, alpha: 0.9, lambda: cv, rule: min}
 comparators:
   - {type: mlp, hidden: [6], l2: 0.01, maxRounds: 15, localEpochs: 3}
 # Leave-one-site-out lets totals isolate one hospital's share, so every training site declares that it accepts this.
-validation: {folds: 4, leaveOneSiteOut: true, perSite: true, threshold: youden, arms: [none, combat]}
+validation: {folds: 3, leaveOneSiteOut: true, perSite: true, threshold: youden, arms: [none, combat]}
 privacy: {secureAggregation: true, coordinator: malicious, minimumCount: 5, minimumCohort: 10, minSites: 3, showAggregate: [alder, birch, cedar, dogwood]}
 onMissingSite: wait
 quorum: 3

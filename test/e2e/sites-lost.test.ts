@@ -65,7 +65,7 @@ describe('a site that goes missing', () => {
       await federation.propose(study);
       // Between the acknowledgement and the unmask: it is in the sum, and its peers' shares unmask it.
       const round = await acknowledged;
-      expect(round).toBeGreaterThan(1);
+      expect(round!).toBeGreaterThan(1);
       federation.site('birch').start();
       // Before its masked input: the others wait for it.
       const attempt = await killBeforeMaskedInput(federation, study, 'alder', / logistic uploaded$/);
