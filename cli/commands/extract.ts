@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
 import { ConcordatError } from '../../shared/errors.js';
-import { output } from '../console.js';
+import { type Output, output } from '../console.js';
 import { count } from '../format.js';
 import { wholeNumber } from '../options.js';
 
 interface ExtractOptions {
+  readonly cohort?: string;
+  readonly study?: string;
   readonly image?: string;
   readonly mask?: string;
   readonly params?: string;
@@ -24,6 +26,8 @@ export function registerExtract(program: Command): void {
   program
     .command('extract')
     .description('features of a region of an image: PyRadiomics’ or IBSI’s, or maps of them')
+    .option('--cohort <cohort.yaml>', 'all images of a site; goes on where it was interrupted')
+    .option('--study <study.yaml>', 'with --cohort: the features of this study, one row a patient, kept for the study')
     .option('--image <file>', 'NIfTI, NRRD or a folder of DICOM')
     .option('--mask <file>', 'the region on the same grid')
     .option('--params <yaml>', 'a PyRadiomics parameter file as it is; under --profile ibsi a file of IBSI settings')
@@ -50,6 +54,7 @@ A region without features has status "failed" and a reason; the exit status is t
     .action(async (options: ExtractOptions, command: Command) => {
       const out = output(command.optsWithGlobals()['json'] === true);
       checkUsage(options);
+      if (options.cohort !== undefined) return cohort(options.cohort, options, out);
       const { extractOne } = await import('../extract-one.js');
       const outcome = await extractOne({
         image: options.image!,
@@ -74,8 +79,46 @@ A region without features has status "failed" and a reason; the exit status is t
     });
 }
 
+async function cohort(file: string, options: ExtractOptions, out: Output): Promise<void> {
+  const { extractCohortFiles } = await import('../extract-cohort.js');
+  const { extractionProgress } = await import('../extraction-progress.js');
+  const progress = extractionProgress(out);
+  const { rows, failed, written, digest } = await extractCohortFiles({
+    cohort: file,
+    profile: options.profile as 'pyradiomics' | 'ibsi',
+    onCase: progress.onCase,
+    ...(options.study === undefined ? {} : { study: options.study }),
+    ...(options.params === undefined ? {} : { params: options.params }),
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
+    ...(options.out === undefined ? {} : { out: options.out }),
+  });
+  progress.end();
+  if (failed > 0) process.exitCode = 1;
+  const what = count(rows, options.study === undefined ? 'image' : 'patient');
+  const trouble = failed === 0 ? '' : `, ${failed} without features: the column \`reason\` says why`;
+  out.result(
+    `${what} in ${written}${trouble}\nSettings ${digest.slice(0, 12)}: every site of a study must have the same`,
+    {
+      out: written,
+      rows,
+      failed,
+      settingsDigest: digest,
+    },
+  );
+}
+
 function checkUsage(options: ExtractOptions): void {
   const problems: string[] = [];
+  if (options.cohort !== undefined) {
+    for (const name of ['image', 'mask', 'label', 'resampleMask'] as const)
+      if (options[name] !== undefined) problems.push(`--cohort names images and masks itself: leave --${name} out`);
+    if (options.study !== undefined && options.params !== undefined)
+      problems.push('the study has its settings: leave --params out');
+    if (options.mode !== 'segment') problems.push('--mode voxel is of one image');
+    if (problems.length > 0) throw new ConcordatError('CLI_USAGE', problems.join('; '));
+    return;
+  }
+  if (options.study !== undefined) problems.push('--study goes with --cohort');
   if (options.image === undefined) problems.push('--image <file> is missing');
   if (options.mask === undefined) problems.push('--mask <file> is missing');
   if (options.profile !== 'pyradiomics' && options.profile !== 'ibsi')

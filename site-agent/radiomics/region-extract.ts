@@ -1,19 +1,17 @@
-import type { Imaging, ImagingRegion } from '../../shared/imaging.js';
+import type { ImagingRegion } from '../../shared/imaging.js';
 import { dilated, eroded, innerRim, ringOf } from '../imaging/distance.js';
 import { assertSameGrid, GEOMETRY_TOLERANCE } from '../imaging/grid-match.js';
 import type { Mask, Volume } from '../imaging/volume.js';
-import { maskOfLabel } from './check-mask.js';
-import { extract, type FailureReason, failureOf } from './extract.js';
+import { type Extraction, extract, type FailureReason, failureOf, type Source } from './extract.js';
 import type { FeatureSet } from './feature.js';
-import { extractIbsi } from './ibsi/extract.js';
+import { extractByIbsi } from './ibsi-profile.js';
 import type { StudyExtraction } from './study-extraction.js';
 
-/** An image with a lesion on its grid or another, and the organ around it. */
+/** An image with a lesion and, where it is known, the organ around it: ones and zeros on one grid. */
 export interface RegionSource {
   readonly image: Volume;
-  readonly mask: Volume;
-  readonly label: number;
-  readonly organ: { readonly mask: Volume; readonly label: number } | null;
+  readonly lesion: Mask;
+  readonly organ: Mask | null;
 }
 
 export type RegionResult =
@@ -29,46 +27,38 @@ export type RegionResult =
 /** The features of one region, or why there are none. */
 export function extractRegion(source: RegionSource, region: ImagingRegion, extraction: StudyExtraction): RegionResult {
   try {
-    const lesion = maskOfLabel(source.mask, source.label);
+    const { lesion } = source;
     const mask = regionMask(lesion, source.organ, region);
     const volumeMm3 = lesion.data.reduce((sum, value) => sum + value, 0) * voxelMm3(lesion);
     const spacingMm = source.image.spacingMm;
-    if (extraction.profile === 'ibsi') {
-      const features = extractIbsi(source.image, mask, { ...extraction.settings, label: 1 });
-      return { status: 'ok', features, volumeMm3, spacingMm };
-    }
-    const { settings } = extraction;
-    const preprocessing = { ...settings.preprocessing, label: 1 };
-    const found = extract({ image: source.image, mask }, { ...settings, preprocessing, additionalInfo: false });
+    const found = extracted({ image: source.image, mask }, extraction);
     return found.status === 'failed' ? found : { status: 'ok', features: found.features, volumeMm3, spacingMm };
   } catch (error) {
     return { status: 'failed', reason: failureOf(error) };
   }
 }
 
+/** The region's mask has one label, whatever the lesion's was. */
+function extracted(source: Source, extraction: StudyExtraction): Extraction {
+  if (extraction.profile === 'ibsi') return extractByIbsi(source, { ...extraction.settings, label: 1 });
+  const { settings } = extraction;
+  const preprocessing = { ...settings.preprocessing, label: 1 };
+  return extract(source, { ...settings, preprocessing, additionalInfo: false });
+}
+
 const voxelMm3 = ({ spacingMm }: Mask): number => spacingMm[0] * spacingMm[1] * spacingMm[2];
 
 /**
- * The region that is meant by a kind and a width, around or inside the lesion. The organ's mask must be on the lesion's grid; the lesion counts as part of the organ.
+ * The region that is meant by a kind and a width, around or inside the lesion, which counts as part of its organ.
  *
- * @throws ConcordatError IMAGE_GRID_MISMATCH, IMAGE_LABEL_ABSENT.
+ * @throws ConcordatError IMAGE_GRID_MISMATCH where organ and lesion are on different grids.
  */
 export function regionMask(lesion: Mask, organ: RegionSource['organ'], region: ImagingRegion): Mask {
   if (region.kind === 'lesion') return lesion;
   const widthMm = region.mm!;
   if (region.kind === 'eroded') return eroded(lesion, widthMm);
   if (region.kind === 'rim') return innerRim(lesion, widthMm);
-  const within = organ === null || !region.withinOrgan ? null : organMask(lesion, organ);
+  const within = region.withinOrgan ? organ : null;
+  if (within !== null) assertSameGrid(lesion, within, GEOMETRY_TOLERANCE);
   return region.kind === 'ring' ? ringOf(lesion, widthMm, within) : dilated(lesion, widthMm, within);
-}
-
-function organMask(lesion: Mask, organ: NonNullable<RegionSource['organ']>): Mask {
-  const mask = maskOfLabel(organ.mask, organ.label);
-  assertSameGrid(lesion, mask, GEOMETRY_TOLERANCE);
-  return mask;
-}
-
-/** The regions that a study names, for messages. */
-export function regionNames(imaging: Imaging): string[] {
-  return imaging.regions.map(({ name }) => name);
 }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '../../shared/canonical-json.js';
-import { ConcordatError } from '../../shared/errors.js';
 import type { Imaging } from '../../shared/imaging.js';
-import { type IbsiSettings, ibsiSettingsSchema } from './ibsi/settings.js';
+import type { IbsiSettings } from './ibsi/settings.js';
+import { parseIbsiSettings } from './ibsi-profile.js';
 import { type ExtractionSettings, parseSettings } from './settings.js';
 import { type CanonicalSettings, canonicalSettings } from './settings-digest.js';
 
@@ -13,18 +13,10 @@ export type StudyExtraction =
 
 /** @throws ConcordatError IMAGE_SETTINGS_INVALID with every problem at once. */
 export function studyExtraction(imaging: Imaging): StudyExtraction {
+  const text = JSON.stringify(imaging.settings);
   if (imaging.profile === 'pyradiomics')
-    return {
-      profile: 'pyradiomics',
-      settings: parseSettings(JSON.stringify(imaging.settings), 'imaging.settings').settings,
-    };
-  const read = ibsiSettingsSchema.safeParse(imaging.settings);
-  if (read.success) return { profile: 'ibsi', settings: read.data };
-  const problems = read.error.issues.map(({ path, message }) => ({
-    file: 'imaging.settings',
-    message: `${path.join('.')}: ${message}`,
-  }));
-  throw new ConcordatError('IMAGE_SETTINGS_INVALID', `imaging.settings has ${problems.length} problems`, { problems });
+    return { profile: 'pyradiomics', settings: parseSettings(text, 'imaging.settings').settings };
+  return { profile: 'ibsi', settings: parseIbsiSettings(text, 'imaging.settings') };
 }
 
 /** Whatever changes a feature's value: phases, regions, rules and settings with every default filled in. */

@@ -15,7 +15,8 @@ export function studyFeatureNames(imaging: Imaging): string[] {
   const scanner = { modality: 'CT', spacingMm: [2, 2, 2], kernelMm: 1, noise: 10, offset: 0, gain: 1 } as const;
   const lesion = { radiusMm: 14, irregularity: 0.1, heterogeneity: 15, grainMm: 3 };
   const { images, labels } = phantomCase(lesion, scanner, 'names');
-  const source = { image: images.arterial, mask: labels, label: LESION_LABEL, organ: null };
+  const lesionMask = { ...labels, data: labels.data.map((label) => (label === LESION_LABEL ? 1 : 0)) };
+  const source = { image: images.arterial, lesion: lesionMask, organ: null };
   const [region] = imaging.regions.filter(({ kind }) => kind === 'lesion');
   const whole = region ?? { name: 'lesion', kind: 'lesion' as const, withinOrgan: true };
   const found = extractRegion(source, whole, studyExtraction(imaging));

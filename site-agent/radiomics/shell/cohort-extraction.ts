@@ -22,6 +22,8 @@ export interface CohortExtractionOptions {
   /** Folder of the site's features: cache, digests and tables. */
   readonly store: string;
   readonly threads: number;
+  /** For tests that run from source: where the compiled thread is. */
+  readonly threadFile?: URL;
   /** After each case. */
   readonly onCase?: (done: number, total: number, failed: number) => void;
 }
@@ -95,7 +97,7 @@ export class RegionExtraction {
     private readonly digestOf: (region: ImagingRegion) => string,
   ) {
     mkdirSync(path.join(options.store, 'cache'), { recursive: true });
-    this.pool = new RegionPool(options.threads);
+    this.pool = new RegionPool(options.threads, options.threadFile);
     this.digests = new FileDigests(path.join(options.store, 'files.json'));
   }
 

@@ -55,7 +55,7 @@ export function readFeatures(imaging: Imaging, place: ImagesPlace): Table {
 export async function ensureFeatures(
   imaging: Imaging,
   place: ImagesPlace,
-  options: Pick<CohortExtractionOptions, 'threads' | 'onCase'>,
+  options: Pick<CohortExtractionOptions, 'threads' | 'onCase' | 'threadFile'>,
 ): Promise<{ readonly rows: readonly CaseRow[]; readonly file: string; readonly digest: string }> {
   const images = imagesBytes(place);
   const rows = imageRows(parseTable(images.toString('utf8'), path.basename(place.table!)));

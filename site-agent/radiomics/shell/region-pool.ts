@@ -16,7 +16,10 @@ export class RegionPool {
   private readonly working = new Map<Worker, Waiting>();
   private readonly queue: Waiting[] = [];
 
-  constructor(private readonly threads: number) {}
+  constructor(
+    private readonly threads: number,
+    private readonly file = new URL('./region-thread.js', import.meta.url),
+  ) {}
 
   extract(request: RegionRequest): Promise<KeptRegion> {
     return new Promise((resolve, reject) => {
@@ -40,7 +43,7 @@ export class RegionPool {
   }
 
   private start(): Worker {
-    const worker = new Worker(new URL('./region-thread.js', import.meta.url));
+    const worker = new Worker(this.file);
     worker.on('message', (answer: Answer) => {
       const waiting = this.working.get(worker)!;
       this.working.delete(worker);

@@ -1,33 +1,48 @@
 import { parentPort } from 'node:worker_threads';
-import { readImageFile } from '../../imaging/shell/read-file.js';
+import { readImage } from '../../imaging/shell/read-file.js';
+import { type MaskFile, readMask } from '../../imaging/shell/read-mask.js';
 import type { Volume } from '../../imaging/volume.js';
 import { failureOf } from '../extract.js';
 import { extractRegion } from '../region-extract.js';
-import { keptOf, type RegionRequest } from '../region-task.js';
+import { type KeptRegion, keptOf, type RegionRequest } from '../region-task.js';
 
-/** Reads images and extracts regions, one request after the other. The last files read are kept: regions of one image come in a row. */
-const read = new Map<string, Volume>();
-const KEPT_FILES = 3;
+/** The last files read: regions of one image come in a row. */
+class LastRead<T extends Volume | MaskFile> {
+  private readonly kept = new Map<string, T>();
 
-function fileOf(path: string): Volume {
-  const known = read.get(path);
-  if (known !== undefined) return known;
-  const volume = readImageFile(path);
-  if (read.size >= KEPT_FILES) read.delete(read.keys().next().value!);
-  read.set(path, volume);
-  return volume;
+  constructor(
+    private readonly read: (path: string) => Promise<T>,
+    private readonly atMost: number,
+  ) {}
+
+  async of(path: string): Promise<T> {
+    const known = this.kept.get(path);
+    if (known !== undefined) return known;
+    if (this.kept.size >= this.atMost) this.kept.delete(this.kept.keys().next().value!);
+    const found = await this.read(path);
+    this.kept.set(path, found);
+    return found;
+  }
+}
+
+const images = new LastRead(readImage, 1);
+const masks = new LastRead(readMask, 2);
+
+async function kept({ image: imagePath, mask, label, organ, region, extraction }: RegionRequest): Promise<KeptRegion> {
+  try {
+    const image = await images.of(imagePath);
+    const lesion = (await masks.of(mask)).region(label, image);
+    const around = organ === null ? null : (await masks.of(organ.mask)).region(organ.label, image);
+    return keptOf(extractRegion({ image, lesion, organ: around }, region, extraction));
+  } catch (error) {
+    return keptOf({ status: 'failed', reason: failureOf(error) });
+  }
 }
 
 parentPort!.on('message', (request: RegionRequest) => {
-  try {
-    const organ = request.organ === null ? null : { mask: fileOf(request.organ.mask), label: request.organ.label };
-    const source = { image: fileOf(request.image), mask: fileOf(request.mask), label: request.label, organ };
-    parentPort!.postMessage({ kept: keptOf(extractRegion(source, request.region, request.extraction)) });
-  } catch (error) {
-    try {
-      parentPort!.postMessage({ kept: keptOf({ status: 'failed', reason: failureOf(error) }) });
-    } catch {
-      parentPort!.postMessage({ bug: error instanceof Error ? error.message : String(error) });
-    }
-  }
+  kept(request)
+    .then((found) => parentPort!.postMessage({ kept: found }))
+    .catch((error: unknown) =>
+      parentPort!.postMessage({ bug: error instanceof Error ? error.message : String(error) }),
+    );
 });
