@@ -1,6 +1,6 @@
 import type { ImagingRegion } from '../../shared/imaging.js';
+import { requireSameGrid } from '../imaging/compare-grids.js';
 import { dilated, eroded, innerRim, ringOf } from '../imaging/distance.js';
-import { assertSameGrid, GEOMETRY_TOLERANCE } from '../imaging/grid-match.js';
 import type { Mask, Volume } from '../imaging/volume.js';
 import { type Extraction, extract, type FailureReason, failureOf, type Source } from './extract.js';
 import type { FeatureSet } from './feature.js';
@@ -59,6 +59,6 @@ export function regionMask(lesion: Mask, organ: RegionSource['organ'], region: I
   if (region.kind === 'eroded') return eroded(lesion, widthMm);
   if (region.kind === 'rim') return innerRim(lesion, widthMm);
   const within = region.withinOrgan ? organ : null;
-  if (within !== null) assertSameGrid(lesion, within, GEOMETRY_TOLERANCE);
+  if (within !== null) requireSameGrid(lesion, within);
   return region.kind === 'ring' ? ringOf(lesion, widthMm, within) : dilated(lesion, widthMm, within);
 }
