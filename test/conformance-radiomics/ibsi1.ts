@@ -77,10 +77,9 @@ function pairOf(row: Record<string, string>, features: FeatureSet): Pair {
   const got = found?.value ?? null;
   const code = row.ibsi_code === '' || row.ibsi_code === undefined || found?.code === row.ibsi_code;
   const passed = got !== null && code && withinTolerance(got, want, tolerance);
+  // In units of the tolerance; a value published without one agrees or does not.
   const off = got === null ? Number.POSITIVE_INFINITY : Math.abs(Number(got.toPrecision(3)) - want);
-  // A value published as exact either agrees after rounding or not; the worst error is in units of the others' tolerances.
-  const error =
-    passed && (tolerance === 0 || off > tolerance) ? 0 : tolerance === 0 ? Number.POSITIVE_INFINITY : off / tolerance;
+  const error = passed ? (tolerance === 0 ? 0 : Math.min(1, off / tolerance)) : Math.max(1, off / tolerance);
   return { name: code ? row.tag! : `${row.tag} (code ${found?.code})`, want, got, rule: { passed, error } };
 }
 

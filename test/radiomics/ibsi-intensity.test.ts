@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../shared/rng.js';
-import { roiOf } from '../../site-agent/imaging/roi.js';
+import { roiOf, roiOfIndices } from '../../site-agent/imaging/roi.js';
 import { physicalPoint } from '../../site-agent/imaging/volume.js';
 import type { FeatureSet } from '../../site-agent/radiomics/feature.js';
 import { countsOf } from '../../site-agent/radiomics/ibsi/counts.js';
@@ -8,8 +8,9 @@ import { emphasisFeatures } from '../../site-agent/radiomics/ibsi/emphasis.js';
 import { glcmFeatures } from '../../site-agent/radiomics/ibsi/glcm.js';
 import { histogramFeatures } from '../../site-agent/radiomics/ibsi/histogram.js';
 import { type IvhMode, ivhFeatures } from '../../site-agent/radiomics/ibsi/ivh.js';
+import { localIntensityFeatures } from '../../site-agent/radiomics/ibsi/local-intensity.js';
 import { ngtdmFeatures } from '../../site-agent/radiomics/ibsi/ngtdm.js';
-import { ibsiGrid, preprocess } from '../../site-agent/radiomics/ibsi/preprocess.js';
+import { ibsiGrid, interpolatedImage, preprocess } from '../../site-agent/radiomics/ibsi/preprocess.js';
 import { discretise } from '../../site-agent/radiomics/ibsi/region-levels.js';
 import { ibsiSettingsSchema } from '../../site-agent/radiomics/ibsi/settings.js';
 import { intensityStatistics } from '../../site-agent/radiomics/ibsi/statistics.js';
@@ -342,6 +343,49 @@ describe('processing before the features', () => {
     expect(Array.from(preprocess(image, mask, settings(true)).image.data.subarray(0, 9))).toEqual(want.map(Math.round));
     // The region ends at 7.5 mm, between the centres at 7.5 (half of each side: in) and 9.5.
     expect(morphological.box).toEqual({ lower: [0, 0, 0], upper: [4, 3, 3] });
+  });
+
+  it('interpolates around the region alone, and its features are those of the whole image interpolated', () => {
+    for (const [lower, upper] of [
+      [
+        [22, 19, 16],
+        [26, 24, 18],
+      ],
+      [
+        [0, 39, 0],
+        [5, 43, 3],
+      ],
+    ] as const) {
+      const random = seededRandom('ibsi crop', lower[0]);
+      const grid = testGrid([50, 44, 34], { spacingMm: [1, 1, 1.5], origin: [-7, 4, 20] });
+      const image = testVolume(grid, Float64Array, () => random.integer(50));
+      const mask = testVolume(grid, Uint8Array, (x, y, z) =>
+        [x, y, z].every((at, axis) => at >= lower[axis]! && at <= upper[axis]!) ? 1 : 0,
+      );
+      for (const method of ['linear', 'cubic'] as const) {
+        const spacingMm: [number, number, number] = [0.9, 0.8, 1.3];
+        const interpolation = { spacingMm, method, round: false };
+        const settings = ibsiSettingsSchema.parse({ interpolation });
+        const { image: part, morphological } = preprocess(image, mask, settings);
+        const target = ibsiGrid(image, spacingMm);
+        const whole = interpolatedImage(image, target, interpolation);
+        const from = [0, 1, 2].map((axis) =>
+          Math.round((part.origin[axis]! - target.origin[axis]!) / spacingMm[axis]!),
+        );
+        expect(part.data.length).toBeLessThan(whole.data.length / 2);
+        const place = (k: number): number => {
+          const [nx, ny] = part.size;
+          const at = [k % nx, Math.floor(k / nx) % ny, Math.floor(k / (nx * ny))].map((v, axis) => v + from[axis]!);
+          return at[0]! + target.size[0] * (at[1]! + target.size[1] * at[2]!);
+        };
+        part.data.forEach((one, k) => {
+          if (Math.abs(one - whole.data[place(k)]!) > 1e-9) expect(one).toBe(whole.data[place(k)]);
+        });
+        const inWhole = roiOfIndices(target, morphological.indices.map(place));
+        const [got, want] = [localIntensityFeatures(part, morphological), localIntensityFeatures(whole, inWhole)];
+        for (const tag of ['loc_peak_loc', 'loc_peak_glob']) expect(value(got, tag)).toBeCloseTo(value(want, tag), 9);
+      }
+    }
   });
 
   it('keeps intensities within the range and within so many deviations of the whole region’s mean', () => {

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../shared/rng.js';
 import { roiOf } from '../../site-agent/imaging/roi.js';
+import type { FeatureSet } from '../../site-agent/radiomics/feature.js';
+import type { Direction } from '../../site-agent/radiomics/features/neighbourhood.js';
+import { directionalFeatures, undirectedFeatures } from '../../site-agent/radiomics/ibsi/aggregate.js';
+import { countsOf } from '../../site-agent/radiomics/ibsi/counts.js';
+import { emphasisFeatures } from '../../site-agent/radiomics/ibsi/emphasis.js';
+import { glcmFeatures } from '../../site-agent/radiomics/ibsi/glcm.js';
 import {
   coOccurrence,
   dependences,
@@ -14,7 +20,15 @@ import { type RegionLevels, regionLevels } from '../../site-agent/radiomics/ibsi
 import { cellsOf, levelsOf, type PublishedMatrix, publishedMatrix, tonesOf } from '../support/ibsi.js';
 import { radiomicsFolder, readImage } from '../support/images.js';
 import { readJson } from '../support/reference.js';
-import { type SlowVolume, slowGlcm, slowGlrlm, slowNgldm, slowNgtdm, slowZones } from '../twins/ibsi-matrices.js';
+import {
+  type SlowMatrix,
+  type SlowVolume,
+  slowGlcm,
+  slowGlrlm,
+  slowNgldm,
+  slowNgtdm,
+  slowZones,
+} from '../twins/ibsi-matrices.js';
 
 interface Case {
   readonly region: RegionLevels;
@@ -36,6 +50,19 @@ function randomCase(seed: number): Case {
   return {
     region: levelsOf(size, levels, mask),
     slow: { size, level: (x, y, z) => levels[at(x, y, z)]!, inside: (x, y, z) => mask[at(x, y, z)] === 1 },
+  };
+}
+
+/** Cells of a sum of matrices, ascending, and the sum over them. */
+function sumOf(matrices: readonly SlowMatrix[]): { cells: [number, number, number][]; total: number } {
+  const cells = new Map<string, number>();
+  for (const matrix of matrices)
+    for (const [cell, n] of Object.entries(matrix)) cells.set(cell, (cells.get(cell) ?? 0) + n);
+  return {
+    cells: [...cells]
+      .map(([cell, n]) => [...cell.split(' ').map(Number), n] as [number, number, number])
+      .sort((a, b) => a[0] - b[0] || a[1] - b[1]),
+    total: [...cells.values()].reduce((sum, n) => sum + n, 0),
   };
 }
 
@@ -71,6 +98,99 @@ describe('texture matrices', () => {
           expect(got[level]![0]).toBe(n);
           expect(got[level]![1]).toBeCloseTo(s, 10);
         }
+      }
+    }
+  });
+
+  it('are summed and their features averaged over slices and directions as each aggregation says', () => {
+    for (let seed = 100; seed < 112; seed++) {
+      const { region, slow } = randomCase(seed);
+      const slices = Array.from({ length: slow.size[2] }, (_, z) => z).filter((z) => hasLevels(slow, z));
+      const voxels = (slice: number | null): number => sumOf([slowNgldm(slow, slice, 0)]).total;
+      /** Features of the sum of matrices, each with the voxels it was made from. */
+      type One = readonly [SlowMatrix, number];
+      const pooled = (prefix: string, groups: readonly (readonly One[])[]): Map<string, number> => {
+        const all = groups.map((group) => {
+          const { cells } = sumOf(group.map(([matrix]) => matrix));
+          const counts = countsOf(
+            group.reduce((n, [, more]) => n + more, 0),
+            (add) => {
+              for (const [i, j, n] of cells) add(i, j, n);
+            },
+          );
+          return prefix === 'cm' ? glcmFeatures(counts, region.levelCount) : emphasisFeatures(prefix as 'rlm', counts);
+        });
+        const names = [...(all.find((one) => one !== null)?.keys() ?? [])];
+        return new Map(
+          names.map((name) => {
+            const values = all.map((one) => one?.get(name)).filter((one) => typeof one === 'number');
+            return [name, values.reduce((a, b) => a + b, 0) / values.length];
+          }),
+        );
+      };
+      const expectSame = (got: FeatureSet, prefix: string, end: string, want: Map<string, number>): void => {
+        for (const [name, value] of want) {
+          const one = got.get(`${prefix}_${name}_${end}`)!.value;
+          if (Number.isNaN(value)) expect(one).toBeNull();
+          else expect(one, `${prefix}_${name}_${end}`).toBeCloseTo(value, 8);
+        }
+      };
+      for (const [prefix, build] of [
+        ['cm', slowGlcm],
+        ['rlm', slowGlrlm],
+      ] as const) {
+        const one = (direction: Direction, slice: number | null): One => [build(slow, direction, slice), voxels(slice)];
+        const [flat, thin, full] = (['2D', '2.5D', '3D'] as const).map((d) => directionalFeatures(prefix, region, d));
+        const inSlices = slices.flatMap((z) => IN_SLICE.map((d) => [one(d, z)]));
+        expectSame(flat!, prefix, '2D_avg', pooled(prefix, inSlices));
+        expectSame(
+          flat!,
+          prefix,
+          '2D_comb',
+          pooled(
+            prefix,
+            slices.map((z) => IN_SLICE.map((d) => one(d, z))),
+          ),
+        );
+        expectSame(
+          thin!,
+          prefix,
+          '2_5D_avg',
+          pooled(
+            prefix,
+            IN_SLICE.map((d) => slices.map((z) => one(d, z))),
+          ),
+        );
+        expectSame(thin!, prefix, '2_5D_comb', pooled(prefix, [inSlices.flat()]));
+        expectSame(
+          full!,
+          prefix,
+          '3D_avg',
+          pooled(
+            prefix,
+            IN_SPACE.map((d) => [one(d, null)]),
+          ),
+        );
+        expectSame(full!, prefix, '3D_comb', pooled(prefix, [IN_SPACE.map((d) => one(d, null))]));
+      }
+      for (const [prefix, build] of [
+        ['szm', (slice: number | null) => slowZones(slow, 'size', slice)],
+        ['dzm', (slice: number | null) => slowZones(slow, 'distance', slice)],
+        ['ngl', (slice: number | null) => slowNgldm(slow, slice, 0)],
+      ] as const) {
+        const one = (slice: number | null): One => [build(slice), voxels(slice)];
+        const features = (d: '2D' | '2.5D' | '3D') => undirectedFeatures(new Set([prefix]), region, d, 0);
+        expectSame(
+          features('2D'),
+          prefix,
+          '2D',
+          pooled(
+            prefix,
+            slices.map((z) => [one(z)]),
+          ),
+        );
+        expectSame(features('2.5D'), prefix, '2_5D', pooled(prefix, [slices.map(one)]));
+        expectSame(features('3D'), prefix, '3D', pooled(prefix, [[one(null)]]));
       }
     }
   });

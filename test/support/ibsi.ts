@@ -64,10 +64,14 @@ export function settingsOf(configuration: Configuration): IbsiSettings {
   });
 }
 
-/** IBSI's rule: the value, rounded to three significant digits, is within the published tolerance. Counts may also agree as they are. */
+/**
+ * IBSI's rule: the value, rounded to three significant digits, is within the published tolerance. Diagnostic values are published with all
+ * their digits, and are compared as they are.
+ */
 export function withinTolerance(value: number, reference: number, tolerance: number): boolean {
-  const allowed = tolerance + 1e-9 * Math.abs(reference);
-  return [Number(value.toPrecision(3)), value].some((candidate) => Math.abs(candidate - reference) <= allowed);
+  const isRounded = Number(reference.toPrecision(3)) === reference;
+  const compared = isRounded ? Number(value.toPrecision(3)) : value;
+  return Math.abs(compared - reference) <= tolerance + 1e-9 * Math.abs(reference);
 }
 
 /** The levels of a region: the voxels of `mask`, of which those with a level above 0 have intensities. */

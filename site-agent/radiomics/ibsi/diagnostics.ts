@@ -1,7 +1,8 @@
 import { type Roi, roiOf } from '../../imaging/roi.js';
-import type { Samples, Volume } from '../../imaging/volume.js';
+import type { Grid, Samples, Volume } from '../../imaging/volume.js';
 import type { FeatureSet } from '../feature.js';
-import type { Processed } from './preprocess.js';
+import { ibsiGrid, interpolatedImage, type Processed } from './preprocess.js';
+import type { IbsiSettings } from './settings.js';
 
 /**
  * IBSI's diagnostic values: the image and the two masks as read (`init`), after interpolation (`interp`) and after re-segmentation
@@ -10,9 +11,14 @@ import type { Processed } from './preprocess.js';
 export function diagnosticValues(
   image: Volume<Samples>,
   mask: Volume<Samples>,
-  label: number,
+  settings: IbsiSettings,
   processed: Processed,
 ): FeatureSet {
+  const { interpolation, label } = settings;
+  // Features look at the region's surroundings only; these values are of the whole image.
+  const whole = interpolation
+    ? interpolatedImage(image, ibsiGrid(image, interpolation.spacingMm), interpolation)
+    : image;
   const values: FeatureSet = new Map();
   const put = (name: string, value: number): void => {
     values.set(name, Number.isFinite(value) ? { value } : { value: null, reason: 'the region is empty' });
@@ -29,8 +35,8 @@ export function diagnosticValues(
     put(`min_int_${suffix}`, min);
     put(`max_int_${suffix}`, max);
   };
-  const aboutMasks = (suffix: string, of: Volume<Samples>, morphological: Roi, intensity: Roi): void => {
-    axes('int_mask_dim', suffix, of.size);
+  const aboutMasks = (suffix: string, grid: Grid, of: Volume<Samples>, morphological: Roi, intensity: Roi): void => {
+    axes('int_mask_dim', suffix, grid.size);
     axes('int_mask_bb_dim', suffix, extent(intensity));
     axes('morph_mask_bb_dim', suffix, extent(morphological));
     put(`int_mask_vox_count_${suffix}`, intensity.indices.length);
@@ -42,10 +48,10 @@ export function diagnosticValues(
   };
   const first = roiOf(mask, label);
   aboutImage('init_img', image);
-  aboutImage('interp_img', processed.image);
-  aboutMasks('init_roi', image, first, first);
-  aboutMasks('interp_roi', processed.image, processed.morphological, processed.morphological);
-  aboutMasks('reseg_roi', processed.image, processed.morphological, processed.intensity);
+  aboutImage('interp_img', whole);
+  aboutMasks('init_roi', image, image, first, first);
+  aboutMasks('interp_roi', whole, processed.image, processed.morphological, processed.morphological);
+  aboutMasks('reseg_roi', whole, processed.image, processed.morphological, processed.intensity);
   return values;
 }
 

@@ -28,7 +28,7 @@ export function extractIbsi(image: Volume<Samples>, mask: Volume<Samples>, setti
   const add = (features: FeatureSet): void => {
     for (const [name, value] of features) all.set(name, value);
   };
-  if (settings.diagnostics) add(diagnosticValues(image, mask, settings.label, processed));
+  if (settings.diagnostics) add(diagnosticValues(image, mask, settings, processed));
   if (wanted.has('morphology')) add(morphologyFeatures(processed.image, morphological, intensity));
   if (wanted.has('localIntensity')) add(localIntensityFeatures(processed.image, intensity));
   if (wanted.has('statistics')) add(intensityStatistics(values));

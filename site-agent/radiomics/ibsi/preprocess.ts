@@ -1,5 +1,6 @@
+import { cropGrid, cropVolume, growBox } from '../../imaging/crop.js';
 import { resampleVolume } from '../../imaging/interpolate.js';
-import { type Roi, roiOf, roiOfIndices } from '../../imaging/roi.js';
+import { type Box, type Roi, roiOf, roiOfIndices } from '../../imaging/roi.js';
 import { type Grid, gridOf, physicalPoint, type Samples, type Vec3, type Volume } from '../../imaging/volume.js';
 import type { IbsiSettings } from './settings.js';
 import { momentsOf } from './statistics.js';
@@ -20,7 +21,7 @@ export interface Processed {
 export function preprocess(image: Volume, mask: Volume, settings: IbsiSettings): Processed {
   const { interpolation, resegmentation, label } = settings;
   const region = interpolation
-    ? { image: interpolated(image, interpolation), morphological: interpolatedRoi(mask, label, interpolation) }
+    ? interpolated(image, mask, label, interpolation)
     : { image, morphological: roiOf(mask, label) };
   const { range, sigma } = resegmentation;
   let low = range?.[0] ?? Number.NEGATIVE_INFINITY;
@@ -58,8 +59,43 @@ export function ibsiGrid(grid: Grid, spacingMm: readonly [number, number, number
 
 const KERNEL = { nearest: 'nearest', linear: 'linear', cubic: 'bspline' } as const;
 
-function interpolated(image: Volume, { spacingMm, method, round }: Interpolation): Volume<Float64Array> {
-  const target = ibsiGrid(image, spacingMm);
+/** Room around the region for the 1 cm³ sphere of the local intensity peak, whose radius is 6.2 mm. */
+const ROOM_MM = 7;
+/** Voxels around the region's box that interpolation can carry it to. */
+const SPREAD_VOXELS = 3;
+
+/** Image and region on the part of the new grid that features look at. */
+function interpolated(
+  image: Volume,
+  mask: Volume,
+  label: number,
+  interpolation: Interpolation,
+): { image: Volume<Float64Array>; morphological: Roi } {
+  const { box } = roiOf(mask, label);
+  const grid = ibsiGrid(image, interpolation.spacingMm);
+  const target = cropGrid(grid, box === null ? { lower: [0, 0, 0], upper: [0, 0, 0] } : boxOn(grid, mask, box));
+  const data = interpolatedImage(image, target, interpolation);
+  if (box === null) return { image: data, morphological: roiOfIndices(target, new Int32Array(0)) };
+  // Of the mask only the surroundings of the region are looked at; beyond them it is 0 as it is at their edge.
+  const around = cropVolume(mask, growBox(box, SPREAD_VOXELS, mask.size));
+  const inside = {
+    ...gridOf(around),
+    data: Uint8Array.from(around.data, (value: number) => (value === label ? 1 : 0)),
+  };
+  const part = resampleVolume(inside, target, KERNEL[interpolation.roiMethod], { pixelType: new Float64Array(0) });
+  const covered = new Uint8Array(part.data.length);
+  // Half-way between two voxels is in, whichever way the sum was rounded.
+  const threshold = interpolation.roiThreshold - 1e-6;
+  for (let k = 0; k < covered.length; k++) covered[k] = part.data[k]! >= threshold ? 1 : 0;
+  return { image: data, morphological: roiOf({ ...gridOf(target), data: covered }) };
+}
+
+/** An image on a grid, in float64, rounded where asked. */
+export function interpolatedImage(
+  image: Volume,
+  target: Grid,
+  { method, round }: Pick<Interpolation, 'method' | 'round'>,
+): Volume<Float64Array> {
   const result = resampleVolume(image, target, KERNEL[method], {
     pixelType: new Float64Array(0),
   }) as Volume<Float64Array>;
@@ -67,11 +103,16 @@ function interpolated(image: Volume, { spacingMm, method, round }: Interpolation
   return result;
 }
 
-function interpolatedRoi(mask: Volume, label: number, { spacingMm, roiMethod, roiThreshold }: Interpolation): Roi {
-  const target = ibsiGrid(mask, spacingMm);
-  const inside = { ...gridOf(mask), data: Float64Array.from(mask.data, (value: number) => (value === label ? 1 : 0)) };
-  const part = resampleVolume(inside, target, KERNEL[roiMethod], { pixelType: new Float64Array(0) });
-  // Half-way between two voxels is in, whichever way the sum was rounded.
-  const data = Uint8Array.from(part.data, (value: number) => (value >= roiThreshold - 1e-6 ? 1 : 0));
-  return roiOf({ ...gridOf(target), data });
+/** The voxels of the new grid that the region can reach, and room around them. The two grids share their centre and axes. */
+function boxOn(grid: Grid, old: Grid, box: Box): Box {
+  const corner = (end: readonly number[], sign: 1 | -1): Vec3 => {
+    const at = [0, 1, 2].map((axis) => {
+      const mm =
+        (end[axis]! + sign * SPREAD_VOXELS - (old.size[axis]! - 1) / 2) * old.spacingMm[axis]! + sign * ROOM_MM;
+      const voxel = mm / grid.spacingMm[axis]! + (grid.size[axis]! - 1) / 2;
+      return Math.min(grid.size[axis]! - 1, Math.max(0, sign < 0 ? Math.floor(voxel) : Math.ceil(voxel)));
+    });
+    return [at[0]!, at[1]!, at[2]!];
+  };
+  return { lower: corner(box.lower, -1), upper: corner(box.upper, 1) };
 }
