@@ -1,8 +1,9 @@
 import { boxSize } from '../../../imaging/lines.js';
 import type { Box } from '../../../imaging/roi.js';
 import type { Vec3 } from '../../../imaging/volume.js';
-import { Fft, goodLength, transform3d } from '../../ibsi/fft.js';
+import { goodLength } from '../../ibsi/fft.js';
 import { extended, type Part } from './boundary.js';
+import { LANES, lineTransform } from './lane-fft.js';
 import type { Boundary } from './settings.js';
 
 /** A frequency along three axes, in units of Nyquist's. */
@@ -21,19 +22,20 @@ export type Transfer = (at: Frequency, into: Float64Array) => void;
 
 /**
  * The real part of a filter's response on `region`, the filter given by its transfer function. The image is extended by `paddingVoxels`
- * on either side under its boundary condition, and on to a length that transforms fast; a periodic image is transformed as it is. In
- * 2D every axial slice is transformed by itself.
+ * on either side under its boundary condition, and on to a length that transforms fast; a periodic image, and any image where no
+ * padding is given, is transformed as it is. In 2D every axial slice is transformed by itself.
  */
 export function transferResponse(
   part: Part,
   region: Box,
   transfer: Transfer,
-  paddingVoxels: (count: number) => number,
+  paddingVoxels: ((count: number) => number) | null,
   { boundary, dimension }: { readonly boundary: Boundary; readonly dimension: '2D' | '3D' },
 ): Float64Array {
   const { size } = part;
-  const isPadded = (axis: number): boolean => boundary !== 'wrap' && (dimension === '3D' || axis < 2);
-  const padding = size.map((count, axis) => (isPadded(axis) ? paddingVoxels(count) : 0));
+  const isPeriodic = paddingVoxels === null || boundary === 'wrap';
+  const isPadded = (axis: number): boolean => !isPeriodic && (dimension === '3D' || axis < 2);
+  const padding = size.map((count, axis) => (isPadded(axis) ? paddingVoxels!(count) : 0));
   const lengths = size.map((count, axis) => (isPadded(axis) ? goodLength(count + 2 * padding[axis]!) : count));
   const slices = dimension === '2D' ? region.upper[2] - region.lower[2] + 1 : 1;
   const [nx, ny, nz] = boxSize(region);
@@ -45,7 +47,13 @@ export function transferResponse(
     const box: Box = { lower, upper: [lower[0] + lengths[0]! - 1, lower[1] + lengths[1]! - 1, z0 + depth - 1] };
     const re = extended(part, box, boundary);
     const im = new Float64Array(re.length);
-    multiplied(re, im, boxSize(box), transfer);
+    const inBox = (corner: Vec3, more: number): Vec3 => [
+      corner[0] - lower[0] + more,
+      corner[1] - lower[1] + more,
+      dimension === '2D' ? more : corner[2] - z0 + more,
+    ];
+    const window = { lower: inBox(region.lower, 0), upper: inBox(region.upper, 1) };
+    multiplied(re, im, boxSize(box), transfer, window);
     const scale = 1 / re.length;
     const [bx, by] = boxSize(box);
     const [from, to] = dimension === '2D' ? [slice, slice + 1] : [0, nz];
@@ -59,8 +67,8 @@ export function transferResponse(
   return out;
 }
 
-/** Transform, multiply, transform back; unscaled. */
-function multiplied(re: Float64Array, im: Float64Array, size: Vec3, transfer: Transfer): void {
+/** Transform, multiply, transform back; unscaled, right in the window. */
+function multiplied(re: Float64Array, im: Float64Array, size: Vec3, transfer: Transfer, window: Window): void {
   transformed(re, im, size);
   const h = new Float64Array(2);
   const at = { exact: new Float64Array(3), centred: new Float64Array(3) };
@@ -83,7 +91,7 @@ function multiplied(re: Float64Array, im: Float64Array, size: Vec3, transfer: Tr
       }
     }
   }
-  transformed(im, re, size);
+  restored(re, im, size, window);
 }
 
 /** In the transform's order; the one at Nyquist counts as negative. */
@@ -96,77 +104,52 @@ function centredFrequencies(count: number): Float64Array {
   return Float64Array.from({ length: count }, (_, k) => (count === 1 ? 0 : (((k + shift) % count) - middle) / middle));
 }
 
-const isFast = (length: number): boolean => goodLength(length) === length;
-
-/** Forward transform in place, of any lengths; the inverse, unscaled, is the same with both arrays exchanged. */
-export function transformed(re: Float64Array, im: Float64Array, size: Vec3): void {
-  if (size.every(isFast)) {
-    transform3d(re, im, size);
-    return;
-  }
-  const strides = [1, size[0], size[0] * size[1]];
-  for (let axis = 0; axis < 3; axis++) {
-    const length = size[axis]!;
-    if (length === 1) continue;
-    const line = new AnyLength(length);
-    const stride = strides[axis]!;
-    for (let base = 0; base < re.length; base += stride * length)
-      for (let inner = 0; inner < stride; inner++) line.transform(re, im, base + inner, stride);
-  }
+/** Which lines along an axis are transformed: those between these corners of the other axes. */
+interface Window {
+  readonly lower: Vec3;
+  /** Exclusive. */
+  readonly upper: Vec3;
 }
 
-/** A transform of any length as a convolution with a chirp: L. Bluestein, IEEE Trans. Audio Electroacoust. 18 (1970) 451-455. */
-class AnyLength {
-  readonly #length: number;
-  readonly #fft: Fft;
-  readonly #cos: Float64Array;
-  readonly #sin: Float64Array;
-  readonly #chirpRe: Float64Array;
-  readonly #chirpIm: Float64Array;
-  readonly #re: Float64Array;
-  readonly #im: Float64Array;
+/** Forward transform in place of a grid with x fastest; the inverse, unscaled, is the same with both arrays exchanged. */
+export function transformed(re: Float64Array, im: Float64Array, size: Vec3): void {
+  for (const axis of [0, 1, 2] as const) alongAxis(re, im, size, axis, { lower: [0, 0, 0], upper: size });
+}
 
-  constructor(length: number) {
-    this.#length = length;
-    const padded = goodLength(2 * length - 1);
-    this.#fft = new Fft(padded);
-    // k² modulo 2n keeps the angle exact for long lines.
-    const angle = (k: number) => (Math.PI * ((k * k) % (2 * length))) / length;
-    this.#cos = Float64Array.from({ length }, (_, k) => Math.cos(angle(k)));
-    this.#sin = Float64Array.from({ length }, (_, k) => Math.sin(angle(k)));
-    this.#chirpRe = new Float64Array(padded);
-    this.#chirpIm = new Float64Array(padded);
-    for (let k = 0; k < length; k++)
-      for (const at of k === 0 ? [0] : [k, padded - k]) {
-        this.#chirpRe[at] = this.#cos[k]!;
-        this.#chirpIm[at] = this.#sin[k]!;
-      }
-    this.#fft.transform(this.#chirpRe, this.#chirpIm);
-    this.#re = new Float64Array(padded);
-    this.#im = new Float64Array(padded);
-  }
+/** The inverse of what `transformed` gave, unscaled, right in the window alone: lines that no voxel of it needs are left as they are. */
+export function restored(re: Float64Array, im: Float64Array, size: Vec3, { lower, upper }: Window): void {
+  alongAxis(im, re, size, 2, { lower: [0, 0, 0], upper: size });
+  alongAxis(im, re, size, 1, { lower: [0, 0, lower[2]], upper: [size[0], size[1], upper[2]] });
+  alongAxis(im, re, size, 0, { lower: [0, lower[1], lower[2]], upper: [size[0], upper[1], upper[2]] });
+}
 
-  transform(re: Float64Array, im: Float64Array, start: number, stride: number): void {
-    const [a, b, cos, sin] = [this.#re, this.#im, this.#cos, this.#sin];
-    a.fill(0);
-    b.fill(0);
-    for (let k = 0, at = start; k < this.#length; k++, at += stride) {
-      a[k] = re[at]! * cos[k]! + im[at]! * sin[k]!;
-      b[k] = im[at]! * cos[k]! - re[at]! * sin[k]!;
+function alongAxis(re: Float64Array, im: Float64Array, size: Vec3, axis: 0 | 1 | 2, { lower, upper }: Window): void {
+  const length = size[axis];
+  if (length === 1) return;
+  const line = lineTransform(length);
+  const steps = [1, size[0], size[0] * size[1]] as const;
+  // Lanes lie along x, or along y for lines that lie along x themselves.
+  const across = axis === 0 ? 1 : 0;
+  const other = axis === 2 ? 1 : 2;
+  const [step, laneStep] = [steps[axis], steps[across]];
+  const blockRe = new Float64Array(length * LANES);
+  const blockIm = new Float64Array(length * LANES);
+  for (let o = lower[other]; o < upper[other]; o++)
+    for (let first = lower[across]; first < upper[across]; first += LANES) {
+      const lanes = Math.min(LANES, upper[across] - first);
+      const start = o * steps[other] + first * laneStep;
+      for (let k = 0, i = 0; k < length; k++)
+        for (let lane = 0, at = start + k * step; lane < lanes; lane++, i++, at += laneStep) {
+          blockRe[i] = re[at]!;
+          blockIm[i] = im[at]!;
+        }
+      line.transform(blockRe, blockIm, lanes);
+      for (let k = 0, i = 0; k < length; k++)
+        for (let lane = 0, at = start + k * step; lane < lanes; lane++, i++, at += laneStep) {
+          re[at] = blockRe[i]!;
+          im[at] = blockIm[i]!;
+        }
     }
-    this.#fft.transform(a, b);
-    for (let k = 0; k < a.length; k++) {
-      const [x, y] = [a[k]!, b[k]!];
-      a[k] = x * this.#chirpRe[k]! - y * this.#chirpIm[k]!;
-      b[k] = x * this.#chirpIm[k]! + y * this.#chirpRe[k]!;
-    }
-    this.#fft.transform(b, a);
-    for (let k = 0, at = start; k < this.#length; k++, at += stride) {
-      const [x, y] = [a[k]! / a.length, b[k]! / a.length];
-      re[at] = x * cos[k]! + y * sin[k]!;
-      im[at] = y * cos[k]! - x * sin[k]!;
-    }
-  }
 }
 
 /**

@@ -1,8 +1,9 @@
 import { boxSize } from '../../../imaging/lines.js';
 import type { Box } from '../../../imaging/roi.js';
 import type { Vec3 } from '../../../imaging/volume.js';
-import { goodLength, transform3d } from '../../ibsi/fft.js';
+import { goodLength } from '../../ibsi/fft.js';
 import { extended, type Part } from './boundary.js';
+import { restored, transformed } from './fourier.js';
 import type { Boundary, Ibsi2Filter, Pooling } from './settings.js';
 
 type Gabor = Extract<Ibsi2Filter, { kind: 'gabor' }>;
@@ -31,13 +32,6 @@ export function gaborResponse(
   return total;
 }
 
-/** How far the kernel reaches along each axis, for the planes that the filter looks at. */
-export function gaborReach(gabor: Gabor, spacingMm: Vec3): Vec3 {
-  const along = (axis: 0 | 1 | 2) =>
-    gabor.planes === 'axial' && axis === 2 ? 0 : radius(gabor, inPlaneSpacing(spacingMm, axis === 2 ? 1 : 2));
-  return [along(0), along(1), along(2)];
-}
-
 const radius = (gabor: Gabor, spacing: number): number =>
   Math.ceil(((CUTOFF_SIGMAS * gabor.sigmaMm) / spacing) * Math.max(1, 1 / gabor.gamma));
 
@@ -62,6 +56,7 @@ function addPlane(
   const kernels = orientations(gabor).map((theta) => kernelTransform(gabor, spacing, theta, reach, lengths));
   const steps = [1, size[0], size[0] * size[1]] as const;
   const plane: Vec3 = [lengths[0], lengths[1], 1];
+  const window = { lower: [reach, reach, 0], upper: [reach + size[u], reach + size[v], 1] } as const;
   const count = lengths[0] * lengths[1];
   const pooled = new Float64Array(size[u] * size[v]);
   const re = new Float64Array(count);
@@ -70,13 +65,13 @@ function addPlane(
     const box = sliceBox(region, normal, slice, u, v, reach, lengths);
     const imageRe = extended(part, box, boundary);
     const imageIm = new Float64Array(count);
-    transform3d(imageRe, imageIm, plane);
+    transformed(imageRe, imageIm, plane);
     for (const [k, kernel] of kernels.entries()) {
       for (let i = 0; i < count; i++) {
         re[i] = imageRe[i]! * kernel.re[i]! - imageIm[i]! * kernel.im[i]!;
         im[i] = imageRe[i]! * kernel.im[i]! + imageIm[i]! * kernel.re[i]!;
       }
-      transform3d(im, re, plane);
+      restored(re, im, plane, window);
       for (let b = 0, i = 0; b < size[v]; b++)
         for (let a = 0; a < size[u]; a++, i++) {
           const at = a + reach + lengths[0] * (b + reach);
@@ -152,7 +147,7 @@ function kernelTransform(
       re[at] = envelope * Math.cos(wave * along);
       im[at] = envelope * Math.sin(wave * along);
     }
-  transform3d(re, im, [length, height, 1]);
+  transformed(re, im, [length, height, 1]);
   return { re, im };
 }
 

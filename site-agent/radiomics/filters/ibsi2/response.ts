@@ -67,7 +67,7 @@ function response(
       return waveletResponse(part, region, filter, settings);
     case 'simoncelli':
       refuseRotations();
-      return transferResponse(part, region, simoncelli(filter, dimension), () => simoncelliPadding(filter), settings);
+      return transferResponse(part, region, simoncelli(filter, dimension), simoncelliPadding(filter), settings);
   }
 }
 
@@ -267,9 +267,13 @@ function simoncelli(filter: Simoncelli, dimension: '2D' | '3D') {
   return rieszTransfer(filter.riesz === undefined ? [] : ordersOf(filter.riesz, dimension), band);
 }
 
-/** A level's kernel has all but a thousandth of its energy within 8 · 2^(level − 1) voxels; Riesz' falls off slowly. */
-function simoncelliPadding(filter: Simoncelli): number {
+/**
+ * IBSI 2's consensus values of the wavelet itself take the image as periodic, whatever boundary condition is named. Its Riesz transforms
+ * have one: a level's kernel has all but a thousandth of its energy within 8 · 2^(level − 1) voxels, and Riesz' falls off slowly.
+ */
+function simoncelliPadding(filter: Simoncelli): (() => number) | null {
+  if (filter.riesz === undefined) return null;
   let reach = 8;
   for (let level = 1; level < filter.level; level++) reach *= 2;
-  return reach + (filter.riesz === undefined ? 0 : 16);
+  return () => reach + 16;
 }
