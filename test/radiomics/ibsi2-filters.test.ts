@@ -9,6 +9,8 @@ import { transformed } from '../../site-agent/radiomics/filters/ibsi2/fourier.js
 import { ibsi2Response } from '../../site-agent/radiomics/filters/ibsi2/response.js';
 import { rotations } from '../../site-agent/radiomics/filters/ibsi2/separable.js';
 import { ibsi2Schema } from '../../site-agent/radiomics/filters/ibsi2/settings.js';
+import { extractIbsi } from '../../site-agent/radiomics/ibsi/extract.js';
+import { ibsiSettingsSchema } from '../../site-agent/radiomics/ibsi/settings.js';
 import { fromPhase1, type Phase1Settings } from '../support/ibsi2-settings.js';
 import { deviation, patternVolume, type Quoted } from '../support/pattern.js';
 import { readJson, referenceFolder } from '../support/reference.js';
@@ -166,5 +168,34 @@ describe.skipIf(tests.length === 0)('IBSI 2’s reference response maps', () => 
     }
     const isLog = fromPhase1(settings).filter.kind === 'log';
     expect(largest / (high - low)).toBeLessThan(isLog ? 4e-4 : 2 ** -23);
+  });
+});
+
+describe('a filter in IBSI’s profile', () => {
+  it('gives features of the response where the unfiltered intensities keep a voxel, and morphology of the image', () => {
+    const image = patternVolume([24, 22, 20], Int16Array, grid);
+    const data = Uint8Array.from(image.data, (_, i) => {
+      const [x, y, z] = [i % 24, Math.floor(i / 24) % 22, Math.floor(i / 528)];
+      return (x - 11) * (x - 11) + (y - 10) * (y - 10) + (z - 9) * (z - 9) < 40 ? 1 : 0;
+    });
+    const mask = { ...image, data };
+    const families = ['morphology', 'localIntensity', 'statistics'];
+    const base = { families, resegmentation: { range: [-20, 150] } };
+    const filter = { filter: { kind: 'laws', kernels: 'L5E5S5', energyDistance: 2 }, pooling: 'max' } as const;
+    const plain = extractIbsi(image, mask, ibsiSettingsSchema.parse(base));
+    const filtered = extractIbsi(image, mask, ibsiSettingsSchema.parse({ ...base, filter }));
+    const response = ibsi2Response(image, ibsi2Schema.parse(filter));
+    let [sum, count] = [0, 0];
+    for (let i = 0; i < data.length; i++)
+      if (data[i] === 1 && image.data[i]! >= -20 && image.data[i]! <= 150) {
+        sum += response.data[i]!;
+        count++;
+      }
+    expect(filtered.get('stat_mean')!.value).toBeCloseTo(sum / count, 9);
+    expect(plain.get('stat_mean')!.value).not.toBeCloseTo(sum / count, 0);
+    const ofResponse = extractIbsi(response, mask, ibsiSettingsSchema.parse({ families, resegmentation: {} }));
+    for (const [name, { value }] of filtered)
+      if (name.startsWith('morph_')) expect(value, name).toEqual(plain.get(name)!.value);
+      else if (name === 'loc_peak_glob') expect(value).toBeCloseTo(ofResponse.get(name)!.value!, 9);
   });
 });

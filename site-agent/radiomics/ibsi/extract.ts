@@ -1,5 +1,6 @@
 import type { Samples, Volume } from '../../imaging/volume.js';
 import type { FeatureSet } from '../feature.js';
+import { filteredProcessed } from '../filters/ibsi2/processed.js';
 import { directionalFeatures, tagsOf, type Undirected, undirectedFeatures } from './aggregate.js';
 import { coded } from './codes.js';
 import { diagnosticValues } from './diagnostics.js';
@@ -15,12 +16,13 @@ import { intensityStatistics } from './statistics.js';
 /**
  * Every IBSI 1 feature of the region of `mask` (voxels equal to `settings.label`), under the tags of IBSI's reference tables:
  * `<tag>` or, for texture, `<tag>_<aggregation>` with 2D_avg, 2D_comb, 2_5D_avg, 2_5D_comb, 3D_avg, 3D_comb or 2D, 2_5D, 3D.
- * Lengths are in mm. A feature without a value is null with the reason.
+ * Lengths are in mm. A feature without a value is null with the reason. With a filter, all but morphology is of its response map.
  *
  * Image and mask share one grid. Source: A. Zwanenburg et al., Radiology 295 (2020) 328-338; IBSI reference manual, version 11.
  */
 export function extractIbsi(image: Volume<Samples>, mask: Volume<Samples>, settings: IbsiSettings): FeatureSet {
-  const processed = preprocess(image, mask, settings);
+  const unfiltered = preprocess(image, mask, settings);
+  const processed = settings.filter === undefined ? unfiltered : filteredProcessed(unfiltered, settings.filter);
   const { morphological, intensity, range } = processed;
   const values = Float64Array.from(intensity.indices, (at) => processed.image.data[at]!);
   const wanted = new Set<Family>(settings.families);
@@ -28,8 +30,9 @@ export function extractIbsi(image: Volume<Samples>, mask: Volume<Samples>, setti
   const add = (features: FeatureSet): void => {
     for (const [name, value] of features) all.set(name, value);
   };
-  if (settings.diagnostics) add(diagnosticValues(image, mask, settings, processed));
-  if (wanted.has('morphology')) add(morphologyFeatures(processed.image, morphological, intensity));
+  if (settings.diagnostics) add(diagnosticValues(image, mask, settings, unfiltered));
+  if (wanted.has('morphology'))
+    add(morphologyFeatures(unfiltered.image, unfiltered.morphological, unfiltered.intensity));
   if (wanted.has('localIntensity')) add(localIntensityFeatures(processed.image, intensity));
   if (wanted.has('statistics')) add(intensityStatistics(values));
 

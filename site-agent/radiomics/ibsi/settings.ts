@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ibsi2Schema } from '../filters/ibsi2/settings.js';
 import { DIMENSIONS } from './aggregate.js';
 
 /**
@@ -61,6 +62,8 @@ export const ibsiSettingsSchema = z.strictObject({
   label: z.int().default(1),
   interpolation: interpolation.optional(),
   resegmentation: resegmentation.default({}),
+  /** A filter of IBSI 2, applied to the whole interpolated image; intensities are then those of its response map. */
+  filter: ibsi2Schema.optional(),
   discretisation: discretisation.default({ method: 'none' }),
   ivh: ivh.default({ method: 'discrete' }),
   /** '2D' and '2.5D' look at neighbours within axial slices only. */
