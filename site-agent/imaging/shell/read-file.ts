@@ -112,7 +112,7 @@ function cannotOpen(path: string, error: unknown): ConcordatError {
 }
 
 /** The .img file of a .hdr file, compressed or not. */
-function besideHeader(path: string): Uint8Array | undefined {
+export function besideHeader(path: string): Uint8Array | undefined {
   const match = /^(.*)\.hdr(\.gz)?$/i.exec(path);
   if (match === null) return undefined;
   const image = [`${match[1]}.img`, `${match[1]}.img.gz`, `${match[1]}.IMG`].find((candidate) => existsSync(candidate));
