@@ -13,17 +13,19 @@ import type { Direction } from './neighbourhood.js';
 export function glcmCounts(grid: LevelGrid, steps: readonly Direction[]): Uint32Array {
   const { cells, voxels } = grid;
   const n = grid.greyLevels.length;
-  const plane = n * n;
   const offsets = offsetsOf(grid, steps);
-  const counts = new Uint32Array(steps.length * plane);
+  // A column more takes what lies outside the region, so that the loop has no branch.
+  const width = n + 1;
+  const plane = n * width;
+  const wide = new Uint32Array(steps.length * plane);
   for (let v = 0; v < voxels.length; v++) {
     const here = voxels[v]!;
-    let base = (cells[here]! - 1) * n - 1;
-    for (let a = 0; a < offsets.length; a++, base += plane) {
-      const other = cells[here + offsets[a]!]!;
-      if (other !== 0) counts[base + other]!++;
-    }
+    let base = (cells[here]! - 1) * width;
+    for (let a = 0; a < offsets.length; a++, base += plane) wide[base + cells[here + offsets[a]!]!]!++;
   }
+  const counts = new Uint32Array(steps.length * n * n);
+  for (let row = 0; row < steps.length * n; row++)
+    counts.set(wide.subarray(row * width + 1, (row + 1) * width), row * n);
   return counts;
 }
 
@@ -44,25 +46,28 @@ export function glrlmCounts(grid: LevelGrid, steps: readonly Direction[]): RunCo
   const offsets = offsetsOf(grid, steps);
   const counts = new Uint32Array(steps.length * n * longest);
   const meets = new Uint8Array(steps.length);
+  // How far into its run a voxel is. Voxels that are k or further in, less those that are k + 1 in, are the runs of length k.
+  const into = new Uint16Array(cells.length);
+  const width = longest + 1;
+  const reached = new Uint32Array(n * width);
   for (let a = 0; a < offsets.length; a++) {
-    const offset = offsets[a]!;
-    const plane = a * n * longest;
+    // A run is the same from its other end, so the step may look back to voxels already seen.
+    const offset = Math.abs(offsets[a]!);
+    reached.fill(0);
     let adjacent = 0;
     for (let v = 0; v < voxels.length; v++) {
       const here = voxels[v]!;
       const level = cells[here]!;
       const before = cells[here - offset]!;
       adjacent |= before;
-      if (before === level) continue;
-      let end = here + offset;
-      let length = 0;
-      while (cells[end] === level) {
-        end += offset;
-        length++;
-      }
-      counts[plane + (level - 1) * longest + length]!++;
+      const length = into[here - offset]! * (((before ^ level) - 1) >>> 31) + 1;
+      into[here] = length;
+      reached[(level - 1) * width + length - 1]!++;
     }
-    meets[a] = adjacent !== 0 || lineMeets(grid, steps[a]!, offset) ? 1 : 0;
+    for (let i = 0; i < n; i++)
+      for (let k = 0; k < longest; k++)
+        counts[(a * n + i) * longest + k] = reached[i * width + k]! - reached[i * width + k + 1]!;
+    meets[a] = adjacent !== 0 || lineMeets(grid, steps[a]!, offsets[a]!) ? 1 : 0;
   }
   return { counts, longest, meets };
 }
@@ -94,8 +99,15 @@ export interface SizeCounts {
 
 /** Grey-level size zones (Thibault 2009): voxels of one level that touch along the steps or their opposites make a zone. */
 export function glszmCounts(grid: LevelGrid, steps: readonly Direction[]): SizeCounts {
+  const tally = new ZoneTally(grid.greyLevels.length, grid.voxels.length);
+  if (steps.length === 13) zonesByRuns(grid, tally);
+  else zonesByFlood(grid, steps, tally);
+  return tally.counts();
+}
+
+/** Any steps: each zone is flooded from its first voxel. */
+function zonesByFlood(grid: LevelGrid, steps: readonly Direction[], tally: ZoneTally): void {
   const { voxels } = grid;
-  const n = grid.greyLevels.length;
   const forward = offsetsOf(grid, steps);
   const offsets = new Int32Array(2 * forward.length);
   offsets.set(forward);
@@ -105,8 +117,6 @@ export function glszmCounts(grid: LevelGrid, steps: readonly Direction[]): SizeC
   );
   const cells = grid.cells.slice();
   const stack = new Int32Array(voxels.length);
-  const small = new Float64Array(n * SMALL_ZONE);
-  const large = new Map<number, number>();
   for (let v = 0; v < voxels.length; v++) {
     const start = voxels[v]!;
     const level = cells[start]!;
@@ -125,38 +135,109 @@ export function glszmCounts(grid: LevelGrid, steps: readonly Direction[]): SizeC
         stack[top++] = other;
       }
     }
-    if (size <= SMALL_ZONE) small[(level - 1) * SMALL_ZONE + size - 1]!++;
-    else {
-      const key = (level - 1) * (voxels.length + 1) + size;
-      large.set(key, (large.get(key) ?? 0) + 1);
-    }
+    tally.add(level - 1, size);
   }
-  return zonesOf(n, small, large, voxels.length + 1);
+}
+
+/**
+ * All 26 neighbours: runs of one level along x are joined with those that they touch in the four lines before theirs, by union-find. A
+ * voxel is looked at by four lines where flooding looks at it from 26 sides.
+ */
+function zonesByRuns(grid: LevelGrid, tally: ZoneTally): void {
+  const { cells, voxels, strideY, strideZ } = grid;
+  const before = [-strideY, -strideZ - strideY, -strideZ, strideY - strideZ];
+  const runAt = new Int32Array(cells.length);
+  const runEnd = new Int32Array(voxels.length);
+  const parent = new Int32Array(voxels.length);
+  const size = new Int32Array(voxels.length);
+  const find = (run: number): number => {
+    let root = run;
+    while (parent[root] !== root) {
+      parent[root] = parent[parent[root]!]!;
+      root = parent[root]!;
+    }
+    return root;
+  };
+  let runs = 0;
+  for (let v = 0; v < voxels.length; ) {
+    const start = voxels[v]!;
+    const level = cells[start]!;
+    let end = start;
+    runAt[end] = runs;
+    while (cells[end + 1] === level) runAt[++end] = runs;
+    const length = end - start + 1;
+    v += length;
+    runEnd[runs] = end;
+    parent[runs] = runs;
+    size[runs] = length;
+    let root = runs;
+    for (let line = 0; line < 4; line++) {
+      const offset = before[line]!;
+      const last = end + offset + 1;
+      for (let at = start + offset - 1; at <= last; at++) {
+        if (cells[at] !== level) continue;
+        const found = runAt[at]!;
+        at = runEnd[found]!;
+        const other = find(found);
+        if (other === root) continue;
+        // The earlier run stays the root.
+        const [first, second] = other < root ? [other, root] : [root, other];
+        parent[second] = first;
+        size[first]! += size[second]!;
+        root = first;
+      }
+    }
+    runs++;
+  }
+  for (let run = 0; run < runs; run++) if (parent[run] === run) tally.add(cells[runEnd[run]!]! - 1, size[run]!);
 }
 
 /** Zones up to this size are counted in an array, the few larger ones in a map. */
 const SMALL_ZONE = 64;
 
-function zonesOf(n: number, small: Float64Array, large: Map<number, number>, base: number): SizeCounts {
-  const keys = Float64Array.from(large.keys()).sort();
-  let cellCount = keys.length;
-  for (let k = 0; k < small.length; k++) if (small[k] !== 0) cellCount++;
-  const level = new Int32Array(cellCount);
-  const size = new Int32Array(cellCount);
-  const count = new Float64Array(cellCount);
-  let next = 0;
-  let key = 0;
-  const add = (i: number, j: number, c: number): void => {
-    level[next] = i;
-    size[next] = j;
-    count[next++] = c;
-  };
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < SMALL_ZONE; j++) if (small[i * SMALL_ZONE + j] !== 0) add(i, j + 1, small[i * SMALL_ZONE + j]!);
-    for (; key < keys.length && keys[key]! < (i + 1) * base; key++)
-      add(i, keys[key]! - i * base, large.get(keys[key]!)!);
+class ZoneTally {
+  private readonly small: Float64Array;
+  private readonly large = new Map<number, number>();
+  constructor(
+    private readonly n: number,
+    private readonly largest: number,
+  ) {
+    this.small = new Float64Array(n * SMALL_ZONE);
   }
-  return { level, size, count };
+
+  add(level: number, size: number): void {
+    if (size <= SMALL_ZONE) this.small[level * SMALL_ZONE + size - 1]!++;
+    else {
+      const key = level * (this.largest + 1) + size;
+      this.large.set(key, (this.large.get(key) ?? 0) + 1);
+    }
+  }
+
+  counts(): SizeCounts {
+    const base = this.largest + 1;
+    const keys = Float64Array.from(this.large.keys()).sort();
+    let cellCount = keys.length;
+    for (let k = 0; k < this.small.length; k++) if (this.small[k] !== 0) cellCount++;
+    const level = new Int32Array(cellCount);
+    const size = new Int32Array(cellCount);
+    const count = new Float64Array(cellCount);
+    let next = 0;
+    let key = 0;
+    const put = (i: number, j: number, c: number): void => {
+      level[next] = i;
+      size[next] = j;
+      count[next++] = c;
+    };
+    for (let i = 0; i < this.n; i++) {
+      for (let j = 0; j < SMALL_ZONE; j++) {
+        const c = this.small[i * SMALL_ZONE + j]!;
+        if (c !== 0) put(i, j + 1, c);
+      }
+      for (; key < keys.length && keys[key]! < (i + 1) * base; key++)
+        put(i, keys[key]! - i * base, this.large.get(keys[key]!)!);
+    }
+    return { level, size, count };
+  }
 }
 
 /**
@@ -175,8 +256,8 @@ export function gldmCounts(grid: LevelGrid, steps: readonly Direction[], alpha =
     if (alpha === 0)
       for (let a = 0; a < offsets.length; a++) {
         const offset = offsets[a]!;
-        if (cells[here + offset] === level) dependent++;
-        if (cells[here - offset] === level) dependent++;
+        // 1 where the levels are equal, without a branch that could be guessed wrongly.
+        dependent += (((cells[here + offset]! ^ level) - 1) >>> 31) + (((cells[here - offset]! ^ level) - 1) >>> 31);
       }
     else {
       const value = greyLevels[level - 1]!;
@@ -219,8 +300,7 @@ export function ngtdmSums(grid: LevelGrid, steps: readonly Direction[]): Differe
       const offset = offsets[a]!;
       const ahead = cells[here + offset]!;
       const behind = cells[here - offset]!;
-      if (ahead !== 0) neighbours++;
-      if (behind !== 0) neighbours++;
+      neighbours += (-ahead >>> 31) + (-behind >>> 31);
       sum += values[ahead]! + values[behind]!;
     }
     if (neighbours === 0) continue;
