@@ -2,6 +2,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { ConcordatError } from '../shared/errors.js';
+import { writeNifti } from '../site-agent/imaging/nifti-write.js';
+import { writeNrrd } from '../site-agent/imaging/nrrd-write.js';
 import { type Extraction, type FailureReason, failureOf, type Source } from '../site-agent/radiomics/extract.js';
 import { featureCsv, featureJson, featureRow } from '../site-agent/radiomics/feature-table.js';
 import { extractByIbsi, parseIbsiSettings } from '../site-agent/radiomics/ibsi-profile.js';
@@ -15,7 +17,6 @@ export interface ExtractOneOptions {
   readonly mask: string;
   readonly params?: string;
   readonly profile: 'pyradiomics' | 'ibsi';
-  readonly mode: 'segment' | 'voxel';
   readonly label?: number;
   readonly name: { readonly case: string; readonly phase: string; readonly timepoint: string };
   readonly resampleMask: boolean;
@@ -36,8 +37,7 @@ export interface ExtractOneOutcome {
 
 /** One region of one image, from files to a file. */
 export async function extractOne(options: ExtractOneOptions): Promise<ExtractOneOutcome> {
-  for (const file of [options.image, options.mask, options.params])
-    if (file !== undefined && !existsSync(file)) throw new ConcordatError('CLI_FILE_MISSING', `${file} does not exist`);
+  requireFiles(options);
   const work = options.profile === 'ibsi' ? ibsiWork(options) : pyradiomicsWork(options);
   const extraction = await extracted(options, work);
   if (extraction.status === 'ok') for (const note of new Set(extraction.notes)) options.progress(`note: ${note}`);
@@ -49,6 +49,35 @@ export async function extractOne(options: ExtractOneOptions): Promise<ExtractOne
     writeFileSync(options.out, /\.json$/i.test(options.out) ? `${JSON.stringify(document, null, 2)}\n` : csv);
   }
   return { features: row.features.size, failure: row.reason, written: options.out ?? null, text: csv, document };
+}
+
+/** Maps of features of one region, each to a file of its name in a folder. */
+export async function extractMapsOne(
+  options: ExtractOneOptions & { readonly out: string; readonly format: 'nii.gz' | 'nrrd' },
+): Promise<{ maps: number; failure: FailureReason | null }> {
+  requireFiles(options);
+  const settings = readSettings(options);
+  const pool = new ExtractionPool(options.threads ?? availableParallelism());
+  try {
+    const source = await readSource(options.image, options.mask, settings.preprocessing.label);
+    const mapping = await pool.maps(source, settings, (done, total) => options.progress(`  ${done} of ${total}`));
+    if (mapping.status === 'failed') return { maps: 0, failure: mapping.reason };
+    for (const note of new Set(mapping.notes)) options.progress(`note: ${note}`);
+    mkdirSync(options.out, { recursive: true });
+    const write = options.format === 'nrrd' ? writeNrrd : writeNifti;
+    for (const { name, volume } of mapping.maps)
+      writeFileSync(path.join(options.out, `${name}.${options.format}`), write(volume));
+    return { maps: mapping.maps.length, failure: null };
+  } catch (error) {
+    return { maps: 0, failure: failureOf(error) };
+  } finally {
+    await pool.close();
+  }
+}
+
+function requireFiles(options: ExtractOneOptions): void {
+  for (const file of [options.image, options.mask, options.params])
+    if (file !== undefined && !existsSync(file)) throw new ConcordatError('CLI_FILE_MISSING', `${file} does not exist`);
 }
 
 /** What is done with an image and its mask, and what the table says of it. */

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { ConcordatError } from '../../shared/errors.js';
+import type { FailureReason } from '../../site-agent/radiomics/extract.js';
 import { type Output, output } from '../console.js';
 import { count } from '../format.js';
 import { wholeNumber } from '../options.js';
@@ -16,6 +17,7 @@ interface ExtractOptions {
   readonly phase: string;
   readonly timepoint: string;
   readonly mode: string;
+  readonly mapFormat: string;
   readonly resampleMask?: boolean;
   readonly threads?: number;
   readonly out?: string;
@@ -41,6 +43,7 @@ export function registerExtract(program: Command): void {
     .option('--phase <name>', 'what the column `phase` says', '')
     .option('--timepoint <name>', 'what the column `timepoint` says', '')
     .option('--mode <segment|voxel>', 'one value a region, or a map of values', 'segment')
+    .option('--map-format <nii.gz|nrrd>', 'form of the maps', 'nii.gz')
     .option('--resample-mask', 'take a mask on another grid to the image’s by nearest neighbour')
     .option('--threads <n>', 'threads, default one a core; the features are the same', wholeNumber(1, 256))
     .option('--out <file>', 'features.csv or features.json; with --mode voxel a folder of maps. Default: CSV on stdout')
@@ -55,12 +58,10 @@ A region without features has status "failed" and a reason; the exit status is t
       const out = output(command.optsWithGlobals()['json'] === true);
       checkUsage(options);
       if (options.cohort !== undefined) return cohort(options.cohort, options, out);
-      const { extractOne } = await import('../extract-one.js');
-      const outcome = await extractOne({
+      const one = {
         image: options.image!,
         mask: options.mask!,
         profile: options.profile as 'pyradiomics' | 'ibsi',
-        mode: options.mode as 'segment' | 'voxel',
         name: { case: options.case, phase: options.phase, timepoint: options.timepoint },
         resampleMask: options.resampleMask === true,
         ...(options.params === undefined ? {} : { params: options.params }),
@@ -68,14 +69,17 @@ A region without features has status "failed" and a reason; the exit status is t
         ...(options.threads === undefined ? {} : { threads: options.threads }),
         ...(options.out === undefined ? {} : { out: options.out }),
         progress: out.progress,
-      });
-      if (outcome.failure !== null) process.exitCode = 1;
-      const { written, failure, text, document } = outcome;
-      const summary = `${count(outcome.features, options.mode === 'voxel' ? 'map' : 'feature')} in ${written}`;
-      if (written === null) out.result(text.trimEnd(), document);
-      else
-        out.result(summary, { out: written, features: outcome.features, status: failure === null ? 'ok' : 'failed' });
-      if (failure !== null && !out.json) out.progress(`failed: ${failure.code}: ${failure.message}`);
+      };
+      const { extractMapsOne, extractOne } = await import('../extract-one.js');
+      if (options.mode === 'voxel') {
+        const format = options.mapFormat as 'nii.gz' | 'nrrd';
+        const { maps, failure } = await extractMapsOne({ ...one, out: options.out!, format });
+        report(out, failure, `${count(maps, 'map')} in ${options.out}`, { out: options.out, maps });
+        return;
+      }
+      const { failure, features, text, document, written } = await extractOne(one);
+      if (written === null) report(out, failure, text.trimEnd(), document);
+      else report(out, failure, `${count(features, 'feature')} in ${written}`, { out: written, features });
     });
 }
 
@@ -107,6 +111,14 @@ async function cohort(file: string, options: ExtractOptions, out: Output): Promi
   );
 }
 
+/** The result, and beside it why a region has none, with exit status 1. */
+function report(out: Output, failure: FailureReason | null, text: string, document: unknown): void {
+  out.result(text, document);
+  if (failure === null) return;
+  process.exitCode = 1;
+  if (!out.json) out.progress(`failed: ${failure.code}: ${failure.message}`);
+}
+
 function checkUsage(options: ExtractOptions): void {
   const problems: string[] = [];
   if (options.cohort !== undefined) {
@@ -125,6 +137,8 @@ function checkUsage(options: ExtractOptions): void {
     problems.push(`--profile is pyradiomics or ibsi, not ${options.profile}`);
   if (options.mode !== 'segment' && options.mode !== 'voxel')
     problems.push(`--mode is segment or voxel, not ${options.mode}`);
+  if (options.mapFormat !== 'nii.gz' && options.mapFormat !== 'nrrd')
+    problems.push(`--map-format is nii.gz or nrrd, not ${options.mapFormat}`);
   if (options.mode === 'voxel' && options.out === undefined) problems.push('--mode voxel needs --out <folder>');
   if (options.mode === 'voxel' && options.profile === 'ibsi') problems.push('--mode voxel is of --profile pyradiomics');
   if (options.mode === 'segment' && options.out !== undefined && !/\.(csv|json)$/i.test(options.out))

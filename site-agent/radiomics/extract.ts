@@ -1,5 +1,5 @@
 import { ConcordatError, type ErrorCode } from '../../shared/errors.js';
-import { cropGrid, cropVolume } from '../imaging/crop.js';
+import { cropGrid, cropVolume, growBox } from '../imaging/crop.js';
 import type { Box, Roi } from '../imaging/roi.js';
 import type { Volume } from '../imaging/volume.js';
 import { classFeatures } from './class-features.js';
@@ -7,10 +7,12 @@ import type { ClassInput, ClassSettings } from './class-input.js';
 import type { Diagnostics } from './diagnostics.js';
 import type { FeatureSet, FeatureValue } from './feature.js';
 import type { FeatureClassName } from './feature-names.js';
+import type { IntensityClass } from './features/texture.js';
 import { filteredImages, filterUnits } from './filter-units.js';
 import type { FilteredImage } from './filters/filter.js';
 import { type Prepared, prepare } from './preprocessing.js';
-import type { EnabledClass, ExtractionSettings } from './settings.js';
+import type { EnabledClass, ExtractionSettings, VoxelSettings } from './settings.js';
+import { voxelMaps } from './voxel-maps.js';
 
 /** What one region of one image gave. */
 export type Extraction =
@@ -46,6 +48,33 @@ export type Named = readonly (readonly [name: string, value: FeatureValue])[];
 export function extract(source: Source, settings: ExtractionSettings): Extraction {
   try {
     return extractPrepared(prepare(source, settings.preprocessing, { diagnose: settings.additionalInfo }), settings);
+  } catch (error) {
+    return { status: 'failed', reason: failureOf(error) };
+  }
+}
+
+/** Maps of features, by name, or why there are none. */
+export type Mapping =
+  | { readonly status: 'ok'; readonly maps: readonly FilteredImage[]; readonly notes: readonly string[] }
+  | { readonly status: 'failed'; readonly reason: FailureReason };
+
+/**
+ * Voxel-based extraction in the calling thread: a map of every enabled feature but shape, on the region's box grown by the
+ * kernel's radius.
+ *
+ * Source: PyRadiomics, featureextractor.execute with voxelBased.
+ */
+export function extractMaps(source: Source, settings: ExtractionSettings): Mapping {
+  try {
+    const prepared = prepare(source, settings.preprocessing, { diagnose: false });
+    const notes: string[] = [];
+    const note = (reason: string): void => void notes.push(reason);
+    const maps = filterUnits(settings).flatMap((unit) =>
+      [...filteredImages(prepared, unit, note, settings.voxel.kernelRadius)].flatMap((filtered) =>
+        imageMaps(prepared.roi, filtered, unit.classes, settings.featureClasses, settings.voxel),
+      ),
+    );
+    return { status: 'ok', maps, notes };
   } catch (error) {
     return { status: 'failed', reason: failureOf(error) };
   }
@@ -109,6 +138,30 @@ function noShape2D(roi: Roi, { force2D, force2Ddimension }: ClassSettings): stri
   throw new ConcordatError(
     'IMAGE_ROI_NOT_FLAT',
     `shape2D needs a region of one slice along ${'xyz'[axis]}, the region is thicker`,
+  );
+}
+
+/**
+ * Maps of the enabled features of one filtered image, which covers the region's box grown by the kernel's radius: the value
+ * at a voxel is that of its neighbourhood. Shape has no maps.
+ */
+export function imageMaps(
+  roi: Roi,
+  { name, volume }: FilteredImage,
+  classes: ClassSettings,
+  enabled: readonly EnabledClass[],
+  voxel: VoxelSettings,
+): FilteredImage[] {
+  const box = growBox(roi.box!, voxel.kernelRadius, roi.grid.size);
+  const wanted = new Map<IntensityClass, readonly string[]>();
+  for (const one of enabled)
+    if (!isShape(one.name) && one.features.length > 0) wanted.set(one.name as IntensityClass, one.features);
+  const maps = voxelMaps({ image: volume, roi: cropRoi(roi, box), settings: classes }, wanted, voxel);
+  return [...wanted].flatMap(([featureClass, features]) =>
+    features.flatMap((feature) => {
+      const map = maps.get(`${featureClass}_${feature}`);
+      return map === undefined ? [] : [{ name: `${name}_${featureClass}_${feature}`, volume: map }];
+    }),
   );
 }
 

@@ -129,6 +129,23 @@ export class Sheet {
     });
   }
 
+  /** One row for all samples of a map, each held to the tolerance of a feature; NaN must meet NaN. */
+  compareMap(place: Place, want: ArrayLike<number>, got: ArrayLike<number>, tolerance = PYRADIOMICS_TOLERANCE): void {
+    const found = compare(want, got, { ...tolerance, unit: '', basis: '' });
+    let worst = 0;
+    for (let i = 0; i < want.length; i++) {
+      const one = judge(nullable(want[i]!), nullable(got[i] ?? Number.NaN), tolerance);
+      if (one.error > worst) worst = one.error;
+    }
+    this.add(place, found.passed ? 'pass' : 'fail', {
+      values: found.values,
+      worst,
+      unit: 'relative',
+      tolerance: `rel ${tolerance.rel} abs ${tolerance.abs}`,
+      reason: found.passed ? '' : found.detail,
+    });
+  }
+
   /** Something that is either right or not. */
   check(place: Place, passed: boolean, reason: string): void {
     this.add(place, passed ? 'pass' : 'fail', { values: 1, reason: passed ? '' : reason });
@@ -163,6 +180,10 @@ export class Sheet {
       ...rest,
     });
   }
+}
+
+function nullable(value: number): number | null {
+  return Number.isNaN(value) ? null : value;
 }
 
 function judge(

@@ -1,63 +1,47 @@
-import { roiOf } from '../../site-agent/imaging/roi.js';
+import { compareGrids } from '../../site-agent/imaging/compare-grids.js';
 import { readImageFile } from '../../site-agent/imaging/shell/read-file.js';
-import type { IntensityClass } from '../../site-agent/radiomics/features/texture.js';
-import { DEFAULT_VOXEL_SETTINGS, voxelMaps } from '../../site-agent/radiomics/voxel-maps.js';
-import { classSettings, needsPreprocessing, type Parameters } from '../radiomics/pyradiomics-cases.js';
-import { readCase } from './cases.js';
-import type { Folder, Pair, Part, Sheet } from './part.js';
+import { extractMaps } from '../../site-agent/radiomics/extract.js';
+import { objectText, readCase } from './cases.js';
+import type { Folder, Part, Sheet } from './part.js';
+import { settingsOf } from './pyradiomics.js';
 
-interface VoxelSet {
+interface VoxelReference {
+  readonly id: string;
   readonly case: string;
-  readonly params: {
-    readonly imageType?: object;
-    readonly featureClass: Readonly<Record<string, string[] | null>>;
-    readonly setting: Parameters;
-    readonly voxelSetting?: object;
-  };
   readonly maps: Readonly<Record<string, { readonly file: string }>>;
 }
 
-/** Maps of features over every voxel's neighbourhood, voxel by voxel; of original images that need no preprocessing. */
+/** Voxel-based extractions of PyRadiomics: every map on its grid. */
 export const voxel: Part = {
   name: 'voxel',
   run(folder: Folder, sheet: Sheet): void {
-    const where = 'pyradiomics/voxel';
-    for (const file of folder.list(where, /^V.*\.json$/)) {
-      const reference = `${where}/${file}`;
-      const { case: name, params, maps } = folder.json<VoxelSet>(reference);
-      const place = { case: file.replace(/\.json$/, ''), reference };
-      const label = (params.setting.label as number | undefined) ?? 1;
-      const source = readCase(folder, name, label);
-      const filtered = Object.keys(params.imageType ?? { Original: {} }).some((type) => type !== 'Original');
-      if (source === null || filtered || needsPreprocessing(params.setting)) {
-        const reason =
-          source === null ? `the image of ${name} is not in the folder` : 'only maps of the original image';
-        sheet.unsupported({ ...place, quantity: 'maps' }, reason);
+    const place = 'pyradiomics/voxel';
+    for (const file of folder.list(place, /\.json$/)) {
+      const reference = `${place}/${file}`;
+      const one = folder.json<VoxelReference>(reference);
+      const at = { case: one.id, quantity: 'maps', reference };
+      sheet.progress(one.id);
+      const settings = settingsOf(sheet, at, objectText(folder.text(reference), 'params'));
+      const source = readCase(folder, one.case, settings?.preprocessing.label);
+      if (settings === null) continue;
+      if (source === null) {
+        sheet.unsupported(at, `the image of ${one.case} is not in the folder`);
         continue;
       }
-      sheet.progress(place.case);
-      const wanted = new Map(
-        Object.entries(params.featureClass).map(([featureClass, names]) => [
-          featureClass as IntensityClass,
-          names === null || names.length === 0 ? null : names,
-        ]),
-      );
-      const got = voxelMaps(
-        { image: source.image, roi: roiOf(source.mask, label), settings: classSettings(params.setting) },
-        wanted,
-        { ...DEFAULT_VOXEL_SETTINGS, ...params.voxelSetting },
-      );
-      for (const [key, { file: mapFile }] of Object.entries(maps)) {
-        const want = readImageFile(folder.path(where, mapFile));
-        const map = got.get(key.replace(/^original_/, ''));
-        const pairs: Pair[] = [];
-        const same = map !== undefined && map.size.join() === want.size.join();
-        if (same)
-          for (let k = 0; k < want.data.length; k++) {
-            const value = want.data[k]!;
-            pairs.push({ name: `voxel ${k}`, want: Number.isNaN(value) ? null : value, got: map.data[k]! });
-          }
-        sheet.compare({ ...place, quantity: key, reference: `${where}/${mapFile}` }, pairs);
+      const got = extractMaps(source, settings);
+      if (got.status === 'failed') {
+        sheet.check(at, false, `${got.reason.code}: ${got.reason.message}`);
+        continue;
+      }
+      const maps = new Map(got.maps.map(({ name, volume }) => [name, volume]));
+      for (const [name, { file: mapFile }] of Object.entries(one.maps)) {
+        const here = { ...at, quantity: name, reference: `${place}/${mapFile}` };
+        const want = readImageFile(folder.path(place, mapFile));
+        const map = maps.get(name);
+        const differences = map === undefined ? [] : compareGrids(want, map);
+        if (map === undefined) sheet.check(here, false, 'there is no map of this name');
+        else if (differences.length > 0) sheet.check(here, false, differences.map(({ message }) => message).join('; '));
+        else sheet.compareMap(here, want.data, map.data);
       }
     }
   },

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { ConcordatError } from '../../../shared/errors.js';
-import { type Extraction, extract, failureOf, type Named, type Source } from '../extract.js';
+import { type Extraction, extract, extractMaps, failureOf, type Mapping, type Named, type Source } from '../extract.js';
 import type { FeatureSet } from '../feature.js';
 import { filterUnits } from '../filter-units.js';
 import { prepare } from '../preprocessing.js';
@@ -34,6 +34,33 @@ export class ExtractionPool {
     if (this.threads <= 1) return extract(source, settings);
     try {
       return await this.spread(source, settings, progress);
+    } catch (error) {
+      return { status: 'failed', reason: failureOf(error) };
+    }
+  }
+
+  /** Maps of features, as `extractMaps` gives them. */
+  async maps(source: Source, settings: ExtractionSettings, progress: Progress = () => {}): Promise<Mapping> {
+    if (this.threads <= 1) return extractMaps(source, settings);
+    try {
+      const prepared = prepare(source, settings.preprocessing, { diagnose: false });
+      const image = sharedVolume(prepared.image);
+      const roi = sharedRoi(prepared.roi);
+      const { featureClasses: enabled, voxel } = settings;
+      const units = filterUnits(settings);
+      let done = 0;
+      const settled = await Promise.allSettled(
+        units.map(async (unit) => {
+          const result = await this.ask({ kind: 'maps', image, roi, unit, enabled, voxel });
+          progress(++done, units.length);
+          return result;
+        }),
+      );
+      const results = settled.map((one) => {
+        if (one.status === 'rejected') throw one.reason;
+        return one.value;
+      });
+      return { status: 'ok', maps: results.flatMap(({ maps }) => maps), notes: results.flatMap(({ notes }) => notes) };
     } catch (error) {
       return { status: 'failed', reason: failureOf(error) };
     }

@@ -1,10 +1,10 @@
 import type { ErrorCode } from '../../../shared/errors.js';
 import type { Roi } from '../../imaging/roi.js';
 import type { Volume } from '../../imaging/volume.js';
-import { imageFeatures, type Named, shapeFeatures } from '../extract.js';
+import { imageFeatures, imageMaps, type Named, shapeFeatures } from '../extract.js';
 import { type FilterUnit, filteredImages } from '../filter-units.js';
 import type { FilteredImage } from '../filters/filter.js';
-import type { EnabledClass, ExtractionSettings } from '../settings.js';
+import type { EnabledClass, ExtractionSettings, VoxelSettings } from '../settings.js';
 
 /** One piece of an extraction that a thread does; arrays lie in shared memory, so nothing large is copied. */
 export type ExtractionTask =
@@ -29,12 +29,22 @@ export type ExtractionTask =
       readonly filtered: FilteredImage;
       readonly unit: FilterUnit;
       readonly enabled: readonly EnabledClass[];
+    }
+  /** Maps of the features of a unit's images. */
+  | {
+      readonly kind: 'maps';
+      readonly image: Volume;
+      readonly roi: Roi;
+      readonly unit: FilterUnit;
+      readonly enabled: readonly EnabledClass[];
+      readonly voxel: VoxelSettings;
     };
 
 export interface TaskResult {
   readonly named: Named;
   /** Images whose features are still to be computed, each by any thread. */
   readonly pending: readonly FilteredImage[];
+  readonly maps: readonly FilteredImage[];
   readonly notes: readonly string[];
 }
 
@@ -47,17 +57,25 @@ export function runTask(task: ExtractionTask): TaskResult {
   const note = (reason: string): void => void notes.push(reason);
   switch (task.kind) {
     case 'shape':
-      return { named: shapeFeatures(task, task.settings, note), pending: [], notes };
+      return { named: shapeFeatures(task, task.settings, note), pending: [], maps: [], notes };
     case 'features':
       return {
         named: imageFeatures(task.roi, task.filtered, task.unit.classes, task.enabled),
         pending: [],
+        maps: [],
         notes,
       };
+    case 'maps': {
+      const { roi, unit, enabled, voxel } = task;
+      const images = [...filteredImages(task, unit, note, voxel.kernelRadius)];
+      const maps = images.flatMap((image) => imageMaps(roi, image, unit.classes, enabled, voxel));
+      return { named: [], pending: [], maps: maps.map(inSharedMemory), notes };
+    }
     case 'filter': {
       const images = [...filteredImages(task, task.unit, note)];
-      if (images.length !== 1) return { named: [], pending: images.map(inSharedMemory), notes };
-      return { named: imageFeatures(task.roi, images[0]!, task.unit.classes, task.enabled), pending: [], notes };
+      if (images.length !== 1) return { named: [], pending: images.map(inSharedMemory), maps: [], notes };
+      const named = imageFeatures(task.roi, images[0]!, task.unit.classes, task.enabled);
+      return { named, pending: [], maps: [], notes };
     }
   }
 }
