@@ -4,6 +4,7 @@ import { ibsi1 } from './ibsi1.js';
 import { ibsi2 } from './ibsi2.js';
 import { icc } from './icc.js';
 import { intermediate } from './intermediate.js';
+import { matrices } from './matrices.js';
 import { mesh } from './mesh.js';
 import type { Part } from './part.js';
 import { peritumoral } from './peritumoral.js';
@@ -15,6 +16,7 @@ import { wavelets } from './wavelets.js';
 /** In the order of the report. */
 export const PARTS: readonly Part[] = [
   baseline,
+  matrices,
   golden,
   preprocessing,
   intermediate,
