@@ -1,6 +1,7 @@
-import { boxSize, filterLines, type LineFilter, withAxis } from '../../imaging/lines.js';
+import { boxSize, withAxis } from '../../imaging/lines.js';
 import type { Box } from '../../imaging/roi.js';
 import type { Samples, Vec3 } from '../../imaging/volume.js';
+import { weightedRows, weightedRowsFloat32 } from '../../imaging/weighted-rows.js';
 import { type FilteredImage, type FilterInput, type FilterSettings, filteredVolume, regionOf } from './filter.js';
 import { float32Taps, waveletTaps } from './wavelet-taps.js';
 
@@ -38,9 +39,9 @@ export function* stationaryWavelet(input: FilterInput, settings: FilterSettings)
     const passes = axes.map((axis) => ({
       axis,
       range: [next.lower[axis] - box.lower[axis], next.upper[axis] - box.lower[axis] + 1] as const,
-      filters: [taps.decompositionLow, taps.decompositionHigh].map((filter) =>
-        periodicFilter(filter, period[axis], box.lower[axis], asFloat32),
-      ),
+      first: box.lower[axis],
+      period: period[axis],
+      filters: [taps.decompositionLow, taps.decompositionHigh],
     }));
     const isWanted = level >= start;
     let approximation: Floats | null = null;
@@ -69,7 +70,11 @@ const shift = (corner: Vec3, axes: readonly number[], by: number): Vec3 => {
 interface Pass {
   readonly axis: 0 | 1 | 2;
   readonly range: readonly [number, number];
-  readonly filters: readonly LineFilter[];
+  /** Voxel of the periodic image at which the lines begin. */
+  readonly first: number;
+  readonly period: number;
+  /** Low-pass, high-pass. */
+  readonly filters: readonly (readonly number[])[];
 }
 
 /** All bands of one level, low before high along each axis; where details are not wanted, the approximation alone. */
@@ -87,9 +92,11 @@ function* bands(
   }
   const nextSize = withAxis(size, pass.axis, pass.range[1] - pass.range[0]);
   const filters = withDetails ? pass.filters : pass.filters.slice(0, 1);
-  const outs = filters.map(() => floatsLike(data, nextSize[0] * nextSize[1] * nextSize[2]));
-  filterLines(data, size, pass.axis, pass.range, outs, filters);
-  for (const [k, out] of outs.entries()) yield* bands(out, nextSize, rest, withDetails, letters + 'LH'[k]!);
+  for (const [k, filter] of filters.entries()) {
+    const out = floatsLike(data, nextSize[0] * nextSize[1] * nextSize[2]);
+    convolve(data, size, pass, filter, out);
+    yield* bands(out, nextSize, rest, withDetails, letters + 'LH'[k]!);
+  }
 }
 
 const floatsLike = (data: Samples, length: number): Floats =>
@@ -130,29 +137,54 @@ function inner(data: Floats, box: Box, region: Box): Floats {
 }
 
 /**
- * out[k] = Σ_j taps[j] · x[k + F/2 − j] on a line that begins at voxel `first` of the periodic image. PyWavelets adds the terms by
- * ascending j, except that near the end of a period those that wrap come first, by descending j; sums are kept in that order, because
- * a last bit can decide a grey-level bin.
+ * out[k] = Σ_j taps[j] · x[k + F/2 − j] along one axis, on lines that begin at voxel `first` of the periodic image. PyWavelets adds the
+ * terms by ascending j, except that near the end of a period those that wrap come first, by descending j; sums are kept in that order,
+ * because a last bit can decide a grey-level bin.
  */
-function periodicFilter(taps: readonly number[], period: number, first: number, asFloat32: boolean): LineFilter {
-  const count = taps.length;
-  const half = count / 2;
-  const f = Float64Array.from(taps);
-  const order = new Int32Array(count);
-  return (x, out, length, lanes) => {
-    for (let k = half - 1; k < length - half; k++) {
-      const wrapped = wrap(first + k, period) + half - period;
-      for (let n = 0; n < count; n++) order[n] = n <= wrapped ? wrapped - n : n;
-      const to = k * lanes;
-      for (let b = 0; b < lanes; b++) out[to + b] = 0;
-      for (let n = 0; n < count; n++) {
-        const tap = f[order[n]!]!;
-        if (tap === 0) continue;
-        const from = (k + half - order[n]!) * lanes;
-        if (asFloat32)
-          for (let b = 0; b < lanes; b++) out[to + b] = Math.fround(out[to + b]! + Math.fround(tap * x[from + b]!));
-        else for (let b = 0; b < lanes; b++) out[to + b] = out[to + b]! + tap * x[from + b]!;
-      }
+function convolve(data: Samples, size: Vec3, pass: Pass, taps: readonly number[], out: Floats): void {
+  const { axis, range, first, period } = pass;
+  const half = taps.length / 2;
+  const step = axis === 0 ? 1 : axis === 1 ? size[0] : size[0] * size[1];
+  const length = size[axis];
+  const rows = data.length / (step * length);
+  const kept = range[1] - range[0];
+  const ascending = taps.map((_, j) => j);
+  const termsOf = new Map<number, Terms>();
+  // How many terms wrap, less one, at the sample k of a line; −1 where none does.
+  const wrapsAt = (k: number): number => Math.max(-1, wrap(first + k, period) + half - period);
+  const terms = (wraps: number): Terms => {
+    let known = termsOf.get(wraps);
+    if (known === undefined) {
+      const order = [...ascending.slice(0, wraps + 1).reverse(), ...ascending.slice(wraps + 1)].filter(
+        (j) => taps[j] !== 0,
+      );
+      known = {
+        shifts: Int32Array.from(order, (j) => (half - j) * step),
+        weights: Float64Array.from(order, (j) => taps[j]!),
+        offsets: new Int32Array(order.length),
+      };
+      termsOf.set(wraps, known);
     }
+    return known;
   };
+  for (let row = 0; row < rows; row++)
+    for (let k = 0; k < kept; ) {
+      const wraps = wrapsAt(k + range[0]);
+      // Along x the samples that share an order of terms are neighbours; along y and z whole rows or planes are.
+      let run = 1;
+      if (axis === 0 && wraps < 0) while (k + run < kept && wrapsAt(k + run + range[0]) < 0) run++;
+      const { shifts, weights, offsets } = terms(wraps);
+      const at = (row * length + k + range[0]) * step;
+      for (let n = 0; n < offsets.length; n++) offsets[n] = at + shifts[n]!;
+      const to = (row * kept + k) * step;
+      if (out instanceof Float32Array) weightedRowsFloat32(out, to, data, offsets, weights, run * step);
+      else weightedRows(out, to, data, offsets, weights, run * step);
+      k += run;
+    }
+}
+
+interface Terms {
+  readonly shifts: Int32Array;
+  readonly weights: Float64Array;
+  readonly offsets: Int32Array;
 }
