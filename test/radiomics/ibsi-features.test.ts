@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { seededRandom } from '../../shared/rng.js';
 import type { Volume } from '../../site-agent/imaging/volume.js';
 import type { FeatureSet } from '../../site-agent/radiomics/feature.js';
@@ -58,6 +60,20 @@ describe.skipIf(folder === null)('IBSI 1 reference values', () => {
     const { missed, compared } = compare('config_B', extractIbsi(image, mask, settingsOf(configurations.B!)));
     expect(missed).toEqual([]);
     expect(compared).toBe(406);
+  });
+
+  it('are of the configurations as the documentation writes them', () => {
+    const { configurations } = readJson(folder!, 'ibsi1/configurations.json') as {
+      configurations: Record<string, Configuration>;
+    };
+    const written = readFileSync('docs/ibsi.md', 'utf8').matchAll(/\n([A-E]):\n```yaml\n([^`]*)```/g);
+    const names: string[] = [];
+    for (const [, name, yaml] of written) {
+      names.push(name!);
+      const settings = ibsiSettingsSchema.parse(parse(yaml!));
+      expect({ ...settings, diagnostics: true }, name).toEqual(settingsOf(configurations[name!]!));
+    }
+    expect(names).toEqual(Object.keys(configurations));
   });
 
   it('have the codes of IBSI’s list of features', () => {
