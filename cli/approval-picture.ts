@@ -1,3 +1,4 @@
+import type { Imaging } from '../shared/imaging.js';
 import { planStudy } from '../shared/plan.js';
 import { findMember, type Roster } from '../shared/roster.js';
 import { modelName, type Study, type StudyModel, studySites } from '../shared/study.js';
@@ -50,6 +51,7 @@ export function approvalPicture(
       ['patients', patientsOf(study, cohort)],
       ...withdrawnSince(grounds.withdrawnSince),
       ['features', `${study.cohort.features.length}: ${listed(study.cohort.features)}`],
+      ...(study.imaging === undefined ? [] : [['images', imagesOf(study.imaging)] as [string, string]]),
       ['clinical', clinicalOf(study)],
     ]),
     '',
@@ -98,6 +100,7 @@ export function approvalPicture(
     sitsOut,
     exclusions: cohort.exclusions,
     features: study.cohort.features,
+    ...(study.imaging === undefined ? {} : { images: imagesOf(study.imaging) }),
     covariates: study.cohort.covariates.map(({ column }) => column),
     leaves,
     isolated: own,
@@ -154,6 +157,14 @@ function validationOf(study: Study): string {
     ...(sites.external.length > 0 ? [`at ${sites.external.join(', ')}, which did not train`] : []),
   ];
   return parts.length === 0 ? 'on the training sites only' : parts.join('; ');
+}
+
+/** What is made of a site's images, in words: the images and the features of single patients stay. */
+function imagesOf({ phases, timepoints, regions, profile, lesions }: Imaging): string {
+  const times = timepoints.length === 0 ? '' : ` at ${timepoints.join(', ')}`;
+  const names = profile === 'ibsi' ? 'IBSI' : 'PyRadiomics';
+  const several = lesions === 'largest' ? 'the largest lesion' : 'all lesions, by volume';
+  return `${phases.join(', ')}${times}; ${names} features of ${regions.map(({ name }) => name).join(', ')}, ${several} of each patient; images, masks and each patient's features stay here`;
 }
 
 function patientsOf(study: Study, cohort: DecisionGrounds['cohort']['cohort']): string {

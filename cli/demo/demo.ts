@@ -140,6 +140,7 @@ async function runStudy(federation: Federation, study: Study, say: (text: string
   const progress = new RoundProgress((text) => process.stderr.write(text), process.stderr.isTTY === true);
   const { coordinator, sites } = federation;
   let failed: string | null = null;
+  let isPublished = false;
   coordinator.watch((line) => {
     progress.line(line);
     const phase = /^study \S+ (approved|running|validated|ratified|published|declined|failed|withdrawn)\b(.*)$/.exec(
@@ -147,6 +148,7 @@ async function runStudy(federation: Federation, study: Study, say: (text: string
     );
     if (phase === null) return;
     if (['declined', 'failed', 'withdrawn'].includes(phase[1]!)) failed = line;
+    if (phase[1] === 'published') isPublished = true;
     progress.say(`${phase[1]}${phase[2]}`);
   });
   // The published model's fifth round: early enough to show that the rest follows.
@@ -165,7 +167,7 @@ async function runStudy(federation: Federation, study: Study, say: (text: string
   progress.say(`${victim} started again; the study goes on where it stopped`);
   const result = path.join(publishedFolder(federation, study), 'status.json');
   const ends = until(
-    () => (existsSync(result) || isOver() ? path.dirname(result) : undefined),
+    () => ((existsSync(result) && isPublished) || isOver() ? path.dirname(result) : undefined),
     () =>
       new ConcordatError(
         'INTERNAL_BUG',

@@ -104,6 +104,8 @@ export class TestFederation {
       readonly policy?: (site: string) => string;
       readonly table?: (site: string) => string;
       readonly cohortYaml?: string;
+      /** Puts more into a site's folder, or other things in the place of the above. */
+      readonly prepare?: (site: string, folder: string) => void;
     } = {},
   ): Promise<TestFederation> {
     programFile();
@@ -113,6 +115,7 @@ export class TestFederation {
       writeFileSync(path.join(folder, 'cases.csv'), (options.table ?? simulatedTable)(site));
       writeFileSync(path.join(folder, 'cohort.yaml'), options.cohortYaml ?? COHORT_YAML);
       writeFileSync(path.join(folder, 'policy.yaml'), options.policy?.(site) ?? OPEN_POLICY);
+      options.prepare?.(site, folder);
     });
     return new TestFederation(federation, port, root);
   }
