@@ -135,21 +135,81 @@ function recursive({ n, m, d }: Recursion): LineFilter {
       back[e3] =
         x[e2]! * m1 + x[e1]! * m2 + x[e0]! * m3 + w * m4 - (back[e2]! * d1 + back[e1]! * d2 + back[e0]! * d3 + w * bm4);
     }
-    const [s1, s2, s3, s4] = [lanes, 2 * lanes, 3 * lanes, 4 * lanes];
-    for (let i = s4; i < end + lanes; i++)
-      out[i] =
-        x[i]! * n0 +
-        x[i - s1]! * n1 +
-        x[i - s2]! * n2 +
-        x[i - s3]! * n3 -
-        (out[i - s1]! * d1 + out[i - s2]! * d2 + out[i - s3]! * d3 + out[i - s4]! * d4);
-    for (let i = end - s3 - 1; i >= 0; i--)
-      back[i] =
-        x[i + s1]! * m1 +
-        x[i + s2]! * m2 +
-        x[i + s3]! * m3 +
-        x[i + s4]! * m4 -
-        (back[i + s1]! * d1 + back[i + s2]! * d2 + back[i + s3]! * d3 + back[i + s4]! * d4);
-    for (let i = 0; i < end + lanes; i++) out[i] = out[i]! + back[i]!;
+    // Two lines at a time: what the recursion carries along stays in registers, and one line's sums fill the other's waiting.
+    for (let b = 0; b < lanes; b += 2) {
+      const c = b + 1 < lanes ? b + 1 : b;
+      forward(x, out, lanes, end, b, c);
+      backward(x, out, back, lanes, end, b, c);
+    }
   };
+
+  function forward(x: Float64Array, out: Float64Array, lanes: number, end: number, b: number, c: number): void {
+    let [x1, x2, x3] = [x[b + 3 * lanes]!, x[b + 2 * lanes]!, x[b + lanes]!];
+    let [y1, y2, y3, y4] = [out[b + 3 * lanes]!, out[b + 2 * lanes]!, out[b + lanes]!, out[b]!];
+    let [u1, u2, u3] = [x[c + 3 * lanes]!, x[c + 2 * lanes]!, x[c + lanes]!];
+    let [v1, v2, v3, v4] = [out[c + 3 * lanes]!, out[c + 2 * lanes]!, out[c + lanes]!, out[c]!];
+    for (let k = 4 * lanes; k <= end; k += lanes) {
+      const x0 = x[k + b]!;
+      const u0 = x[k + c]!;
+      const y0 = x0 * n0 + x1 * n1 + x2 * n2 + x3 * n3 - (y1 * d1 + y2 * d2 + y3 * d3 + y4 * d4);
+      const v0 = u0 * n0 + u1 * n1 + u2 * n2 + u3 * n3 - (v1 * d1 + v2 * d2 + v3 * d3 + v4 * d4);
+      out[k + b] = y0;
+      out[k + c] = v0;
+      x3 = x2;
+      x2 = x1;
+      x1 = x0;
+      y4 = y3;
+      y3 = y2;
+      y2 = y1;
+      y1 = y0;
+      u3 = u2;
+      u2 = u1;
+      u1 = u0;
+      v4 = v3;
+      v3 = v2;
+      v2 = v1;
+      v1 = v0;
+    }
+  }
+
+  /** Adds the anti-causal part, whose last four samples `back` holds, to the causal one. */
+  function backward(
+    x: Float64Array,
+    out: Float64Array,
+    back: Float64Array,
+    lanes: number,
+    end: number,
+    b: number,
+    c: number,
+  ): void {
+    const [e1, e2, e3] = [end - lanes, end - 2 * lanes, end - 3 * lanes];
+    for (const lane of b === c ? [b] : [b, c])
+      for (const e of [end, e1, e2, e3]) out[e + lane] = out[e + lane]! + back[e + lane]!;
+    let [x1, x2, x3, x4] = [x[e3 + b]!, x[e2 + b]!, x[e1 + b]!, x[end + b]!];
+    let [y1, y2, y3, y4] = [back[e3 + b]!, back[e2 + b]!, back[e1 + b]!, back[end + b]!];
+    let [u1, u2, u3, u4] = [x[e3 + c]!, x[e2 + c]!, x[e1 + c]!, x[end + c]!];
+    let [v1, v2, v3, v4] = [back[e3 + c]!, back[e2 + c]!, back[e1 + c]!, back[end + c]!];
+    for (let k = e3 - lanes; k >= 0; k -= lanes) {
+      const y0 = x1 * m1 + x2 * m2 + x3 * m3 + x4 * m4 - (y1 * d1 + y2 * d2 + y3 * d3 + y4 * d4);
+      const v0 = u1 * m1 + u2 * m2 + u3 * m3 + u4 * m4 - (v1 * d1 + v2 * d2 + v3 * d3 + v4 * d4);
+      out[k + b] = out[k + b]! + y0;
+      if (c !== b) out[k + c] = out[k + c]! + v0;
+      x4 = x3;
+      x3 = x2;
+      x2 = x1;
+      x1 = x[k + b]!;
+      y4 = y3;
+      y3 = y2;
+      y2 = y1;
+      y1 = y0;
+      u4 = u3;
+      u3 = u2;
+      u2 = u1;
+      u1 = x[k + c]!;
+      v4 = v3;
+      v3 = v2;
+      v2 = v1;
+      v1 = v0;
+    }
+  }
 }
