@@ -1,4 +1,4 @@
-import { fQuantile } from './f-distribution.js';
+import { fCdf, fQuantile } from './f-distribution.js';
 
 /**
  * Intraclass correlation of repeated measurements: the shares of variance of Shrout and Fleiss, Psychol Bull 1979;86:420-8, with the intervals
@@ -73,6 +73,41 @@ export function icc(kind: IccKind, sums: AnovaSums, k: number, level = 0.95): Ic
   const error = Math.max(0, sums.within - sums.raters) / errorDf;
   if (kind === 'ICC(3,1)') return oneWay(between, error, betweenDf, errorDf, k, tail);
   return agreement(between, error, sums.raters / (sites * (k - 1)), { sites, subjects, betweenDf, errorDf, k, tail });
+}
+
+/**
+ * Reliability of the mean of the k measurements, ICC(1,k), ICC(2,k) or ICC(3,k), from that of a single one: Spearman and Brown's
+ * formula, which the averaged forms of Shrout and Fleiss and both ends of McGraw and Wong's intervals obey.
+ */
+export function iccOfMean(single: Icc, k: number): Icc {
+  const averaged = (value: number | null): number | null => {
+    if (value === null) return null;
+    const whole = 1 + (k - 1) * value;
+    return whole > 0 ? (k * value) / whole : null;
+  };
+  return { value: averaged(single.value), low: averaged(single.low), high: averaged(single.high) };
+}
+
+/** The test that subjects do not differ. `f` is infinite where measurements agree wholly, null where nothing varies. */
+export interface IccTest {
+  readonly f: number | null;
+  readonly df1: number;
+  readonly df2: number;
+  /** P(F >= f) where subjects do not differ. */
+  readonly p: number | null;
+}
+
+/** Mean square between subjects over that within (one-way) or over the residual one (two-way). Shrout and Fleiss 1979, table 3. */
+export function iccTest(kind: IccKind, sums: AnovaSums, k: number): IccTest {
+  const df1 = sums.subjects - sums.sites;
+  const df2 = kind === 'ICC(1,1)' ? sums.subjects * (k - 1) : df1 * (k - 1);
+  if (k < 2 || sums.sites < 1 || df1 < 1) return { f: null, df1, df2, p: null };
+  const error = (kind === 'ICC(1,1)' ? sums.within : Math.max(0, sums.within - sums.raters)) / df2;
+  const between = sums.between / df1;
+  if (error === 0) return between > 0 ? { f: Infinity, df1, df2, p: 0 } : { f: null, df1, df2, p: null };
+  const f = between / error;
+  // The upper tail as the lower one of 1/F, so that a small p keeps its digits.
+  return { f, df1, df2, p: f > 0 ? fCdf(1 / f, df2, df1) : 1 };
 }
 
 function oneWay(between: number, error: number, df1: number, df2: number, k: number, tail: number): Icc {

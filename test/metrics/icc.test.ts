@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { fCdf, fQuantile, logGamma } from '../../shared/metrics/f-distribution.js';
-import { type AnovaSums, anovaSums, ICC_KINDS, icc } from '../../shared/metrics/icc.js';
+import { type AnovaSums, anovaSums, ICC_KINDS, icc, iccOfMean, iccTest } from '../../shared/metrics/icc.js';
 import { seededRandom } from '../../shared/rng.js';
 import { readJson, referenceFolder } from '../support/reference.js';
 
@@ -44,6 +44,33 @@ describe('intraclass correlation', () => {
       [0.29, 0.02, 0.76],
       [0.71, 0.34, 0.95],
     ]);
+  });
+
+  it('of the mean of four judges, and its F tests, are those of the same example', () => {
+    const sums = anovaSums(SHROUT, 4);
+    const averaged = ICC_KINDS.map((kind) => iccOfMean(icc(kind, sums, 4), 4));
+    expect(averaged.map(({ value }) => Math.round(100 * value!) / 100)).toEqual([0.44, 0.62, 0.91]);
+    // McGraw and Wong 1996, table 7: the averaged form's own interval, 1 - 1/F at either end.
+    const { f, df1, df2 } = iccTest('ICC(3,1)', sums, 4);
+    expect(averaged[2]!.low).toBeCloseTo(1 - fQuantile(0.975, df1, df2) / f!, 12);
+    expect(averaged[2]!.high).toBeCloseTo(1 - 1 / (f! * fQuantile(0.975, df2, df1)), 12);
+    const tests = ICC_KINDS.map((kind) => iccTest(kind, sums, 4));
+    expect(tests.map((test) => [Math.round(100 * test.f!) / 100, test.df1, test.df2])).toEqual([
+      [1.79, 5, 18],
+      [11.03, 5, 15],
+      [11.03, 5, 15],
+    ]);
+    expect(tests[0]!.p).toBeCloseTo(1 - fCdf(tests[0]!.f!, 5, 18), 12);
+    expect(tests[1]!.p!.toFixed(5)).toBe('0.00013');
+  });
+
+  it('of a mean, and the F test, are undefined where there is nothing to tell', () => {
+    for (const kind of ICC_KINDS) {
+      expect(iccTest(kind, anovaSums(Float64Array.of(1, 1, 2, 2, 5, 5), 2), 2)).toMatchObject({ f: Infinity, p: 0 });
+      expect(iccTest(kind, anovaSums(new Float64Array(8).fill(3), 2), 2)).toMatchObject({ f: null, p: null });
+      expect(iccTest(kind, anovaSums(Float64Array.of(1, 2), 2), 2)).toMatchObject({ f: null, p: null });
+    }
+    expect(iccOfMean({ value: -1, low: null, high: 1 }, 2)).toEqual({ value: null, low: null, high: 1 });
   });
 
   it.skipIf(FOLDER === null)('gives what the reference folder says', () => {
