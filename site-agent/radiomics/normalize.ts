@@ -27,6 +27,17 @@ export function normalizeImage(image: Volume, settings: NormalizeSettings): Volu
   return { ...gridOf(image), data: out };
 }
 
+/** The image with intensities beyond `low` and `high` set to them; it keeps its pixel type, into which both are cut. */
+export function clipImage(image: Volume, [low, high]: readonly [number, number]): Volume {
+  const data = image.data.slice();
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i]!;
+    if (value < low) data[i] = low;
+    else if (value > high) data[i] = high;
+  }
+  return { ...gridOf(image), data };
+}
+
 /** Mean and variance (n − 1), from compensated sums of values and squares as ITK's StatisticsImageFilter has them. */
 function momentsOf(data: ArrayLike<number>): { mean: number; variance: number } {
   const sum = new CompensatedSum();

@@ -4,7 +4,7 @@ import { type Roi, roiOf } from '../imaging/roi.js';
 import type { Grid, Mask, Volume } from '../imaging/volume.js';
 import { type CheckedRoi, checkedRoi, maskOfLabel } from './check-mask.js';
 import { type Diagnostics, imageDiagnostics, maskDiagnostics } from './diagnostics.js';
-import { normalizeImage } from './normalize.js';
+import { clipImage, normalizeImage } from './normalize.js';
 import { boxWithin, cropAround, type ImageAndMask, resampleAround, resampleMask } from './resample.js';
 import { resegment } from './resegment.js';
 import type { PreprocessingSettings } from './settings.js';
@@ -21,7 +21,7 @@ export interface Prepared {
 }
 
 /**
- * Everything before filters and features, in PyRadiomics' order: the label, normalisation of the whole image, resampling
+ * Everything before filters and features, in PyRadiomics' order: the label, clipping (Concordat's own), normalisation of the whole image, resampling
  * or preCrop, the checks of the region, resegmentation. With resampling image and mask may be on different grids, as in
  * PyRadiomics; otherwise only with `correctMask`.
  *
@@ -41,6 +41,7 @@ export function prepare(
     ...imageDiagnostics(source.image, 'original'),
     ...maskDiagnostics(pair.mask, 'original', { labels: source.mask }),
   }));
+  if (settings.clip !== null) pair = { ...pair, image: clipImage(pair.image, settings.clip) };
   if (settings.normalize) pair = { ...pair, image: normalizeImage(pair.image, settings) };
   const corrected = (before: ImageAndMask): ImageAndMask => {
     const after = onOneGrid(before, settings);

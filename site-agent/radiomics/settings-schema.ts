@@ -120,11 +120,20 @@ const voxelSetting = z.strictObject({
   voxelBatch: z.int().nullish(),
 });
 
+/** What PyRadiomics does not have, apart from its own keys so that none is taken for one of them. */
+const concordat = z.strictObject({
+  clip: z
+    .tuple([z.number(), z.number()])
+    .refine(([low, high]) => low < high, 'the first intensity is not below the second')
+    .nullish(),
+});
+
 export const parameterSchema = z.strictObject({
   imageType: z.strictObject(imageTypes).nullish(),
   featureClass: z.strictObject(featureClasses).nullish(),
   setting: settingSchema.nullish(),
   voxelSetting: voxelSetting.nullish(),
+  concordat: concordat.nullish(),
 });
 
 export type ParameterFile = z.output<typeof parameterSchema>;

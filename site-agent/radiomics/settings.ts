@@ -29,6 +29,8 @@ export interface ExtractionSettings {
 export interface PreprocessingSettings {
   readonly label: number;
   readonly labelChannel: number;
+  /** Intensities beyond these are set to them before all else, in the whole image; null: none are. Not in PyRadiomics. */
+  readonly clip: readonly [number, number] | null;
   readonly normalize: boolean;
   readonly normalizeScale: number;
   /** In standard deviations, or null. */
@@ -227,7 +229,7 @@ function resolve(file: ParameterFile, source: Source): ReadSettings {
     file.featureClass ?? {},
     notes,
   );
-  const preprocessing = preprocessingOf(setting);
+  const preprocessing = preprocessingOf(setting, file.concordat?.clip ?? null);
   if (preprocessing.resampledPixelSpacing !== null && preprocessing.interpolator === null)
     notes.push('setting.resampledPixelSpacing has no effect: setting.interpolator is empty');
   return {
@@ -262,11 +264,12 @@ function given(setting: SettingFile): SettingFile {
   return Object.fromEntries(Object.entries(setting).filter(([, value]) => value !== null && value !== undefined));
 }
 
-function preprocessingOf(setting: SettingFile): PreprocessingSettings {
+function preprocessingOf(setting: SettingFile, clip: PreprocessingSettings['clip'] = null): PreprocessingSettings {
   const spacing = setting.resampledPixelSpacing ?? null;
   return {
     label: setting.label ?? 1,
     labelChannel: setting.label_channel ?? 0,
+    clip,
     normalize: setting.normalize ?? false,
     normalizeScale: setting.normalizeScale ?? 1,
     removeOutliers: setting.removeOutliers ?? null,

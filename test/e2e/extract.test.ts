@@ -4,8 +4,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { writeNrrd } from '../../site-agent/imaging/nrrd-write.js';
+import { readImageFile } from '../../site-agent/imaging/shell/read-file.js';
 import type { Volume } from '../../site-agent/imaging/volume.js';
-import { extract } from '../../site-agent/radiomics/extract.js';
+import { extract, extractMaps } from '../../site-agent/radiomics/extract.js';
 import { featureCsv, featureRow } from '../../site-agent/radiomics/feature-table.js';
 import { parseSettings } from '../../site-agent/radiomics/settings.js';
 import { testGrid, testVolume } from '../support/images.js';
@@ -93,6 +94,32 @@ describe('concordat extract', () => {
     expect(usage.status).toBe(2);
     expect(usage.stderr).toMatch(/--mask <file> is missing; --profile is pyradiomics or ibsi.*; --out ends in/);
     expect(concordat('--image', at('none.nrrd'), '--mask', mask).status).toBe(2);
+  });
+
+  it('writes maps of features, the same with any number of threads', () => {
+    writeFileSync(
+      at('maps.yaml'),
+      'imageType: {Original: {}, Square: {}}\nfeatureClass: {firstorder: [Mean], glcm: [Contrast]}\nsetting: {label: 2}\nvoxelSetting: {kernelRadius: 1}\n',
+    );
+    const maps = extractMaps(
+      { image: volume, mask: region },
+      parseSettings(readFileSync(at('maps.yaml'), 'utf8'), '').settings,
+    );
+    if (maps.status !== 'ok') throw new Error(maps.reason.message);
+    expect(maps.maps.map(({ name }) => name)).toEqual([
+      'original_firstorder_Mean',
+      'original_glcm_Contrast',
+      'square_firstorder_Mean',
+      'square_glcm_Contrast',
+    ]);
+    const args = ['--image', image, '--mask', mask, '--params', at('maps.yaml'), '--mode', 'voxel'];
+    const run = concordat(...args, '--threads', '2', '--out', at('maps'));
+    expect([run.status, run.stdout]).toEqual([0, `4 maps in ${at('maps')}\n`]);
+    for (const { name, volume: map } of maps.maps)
+      expect(readImageFile(path.join(at('maps'), `${name}.nii.gz`)).data).toEqual(map.data);
+    expect(concordat(...args, '--map-format', 'nrrd', '--out', at('nrrd')).status).toBe(0);
+    expect(readImageFile(path.join(at('nrrd'), 'square_glcm_Contrast.nrrd')).size).toEqual(maps.maps[3]!.volume.size);
+    expect(concordat(...args).status).toBe(2);
   });
 
   it('gives IBSI’s features under their tags', () => {

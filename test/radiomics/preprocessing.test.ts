@@ -82,6 +82,18 @@ describe('preprocessing', () => {
     expect(Array.from(flat.data)).toEqual([0, 0, 0]);
   });
 
+  it('clips the whole image before it normalises', () => {
+    const source = boxed([1, 1, 1], [4, 4, 4]);
+    const { settings } = parseSettings('concordat: {clip: [100, 300]}', 'params.yaml');
+    const { image } = prepare(source, settings.preprocessing);
+    expect(image.data).toBeInstanceOf(Int16Array);
+    expect([Math.min(...image.data), Math.max(...image.data), image.data[8 * 7 * 2 + 3]]).toEqual([100, 300, 203]);
+    expect(source.image.data[0]).toBe(0);
+    expect(refusal(() => parseSettings('concordat: {clip: [3, 3]}', 'params.yaml')).code).toBe(
+      'IMAGE_SETTINGS_INVALID',
+    );
+  });
+
   it('does not resample an axis along which the region is one voxel thick, or whose new spacing is 0', () => {
     const flat = run(boxed([2, 2, 3], [5, 5, 3]), 'resampledPixelSpacing: [0.5, 0, 1], interpolator: sitkLinear');
     expect(flat.image.spacingMm).toEqual([0.5, 1, 2]);
