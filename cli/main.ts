@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { ConcordatError } from '../shared/errors.js';
+import { registerCompareMasks } from './commands/compare-masks.js';
 import { registerConsortium } from './commands/consortium.js';
 import { registerCoordinator } from './commands/coordinator.js';
 import { registerDemo } from './commands/demo.js';
@@ -64,6 +65,7 @@ registerCoordinator(program);
 registerConsortium(program);
 registerInspect(program);
 registerExtract(program);
+registerCompareMasks(program);
 registerModel(program);
 registerKeys(program);
 registerPhantom(program);
