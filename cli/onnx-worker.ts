@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import * as ort from 'onnxruntime-node';
 
 /**
- * The only place that loads onnxruntime, and only inside a worker thread: `session.run` blocks its thread, which would
+ * The only place of a prediction that loads onnxruntime, and only inside a worker thread: `session.run` blocks its thread, which would
  * stall everything else of the process. One thread inside the session, so that equal input gives equal bits.
  */
 export interface OnnxJob {

@@ -1,12 +1,13 @@
 /**
  * A writer of ONNX files (protobuf, field numbers of onnx.proto3, IR version 8), as much of it as the published models
- * need: double and int64 tensors, nodes with integer attributes, one graph. Weights are raw little-endian doubles, so
- * they arrive bit for bit.
+ * need: double, float, int64 and boolean tensors, nodes with attributes that are integers or lists of them, one graph. Weights are raw
+ * and little-endian, so they arrive bit for bit.
  */
 const OPSET = 17;
 const IR_VERSION = 8;
-const TYPE = { int64: 7, bool: 9, double: 11 } as const;
+const TYPE = { float: 1, int64: 7, bool: 9, double: 11 } as const;
 const ATTRIBUTE_INT = 2;
+const ATTRIBUTE_INTS = 7;
 
 type Bytes = readonly Uint8Array[];
 
@@ -40,6 +41,9 @@ function text(field: number, value: string): Bytes {
 /** An axis: a fixed length, or the name of a free one. */
 type Dimension = number | string;
 
+/** Element type of an input or output. */
+export type OnnxType = keyof typeof TYPE;
+
 /** Builds one graph node by node; every method returns the name of its output. */
 export class OnnxGraph {
   private readonly nodes: Bytes[] = [];
@@ -50,15 +54,15 @@ export class OnnxGraph {
 
   constructor(private readonly name: string) {}
 
-  input(name: string, shape: readonly Dimension[]): string {
-    this.inputs.push(bytes(11, valueInfo(name, shape)));
+  input(name: string, shape: readonly Dimension[], type: OnnxType = 'double'): string {
+    this.inputs.push(bytes(11, valueInfo(name, shape, type)));
     return name;
   }
 
   /** Gives a value an outside name and makes it an output. */
-  output(name: string, value: string, shape: readonly Dimension[]): void {
+  output(name: string, value: string, shape: readonly Dimension[], type: OnnxType = 'double'): void {
     this.node('Identity', [value], {}, name);
-    this.outputs.push(bytes(12, valueInfo(name, shape)));
+    this.outputs.push(bytes(12, valueInfo(name, shape, type)));
   }
 
   doubles(values: Float64Array | readonly number[], shape: readonly number[]): string {
@@ -68,6 +72,12 @@ export class OnnxGraph {
       shape,
       littleEndian(array.length, 8, (view, i) => view.setFloat64(8 * i, array[i]!, true)),
     );
+  }
+
+  floats(values: Float32Array | readonly number[], shape: readonly number[]): string {
+    const array = Float32Array.from(values);
+    const raw = littleEndian(array.length, 4, (view, i) => view.setFloat32(4 * i, array[i]!, true));
+    return this.constant(TYPE.float, shape, raw);
   }
 
   integers(values: readonly number[]): string {
@@ -82,16 +92,14 @@ export class OnnxGraph {
   node(
     operator: string,
     inputs: readonly string[],
-    attributes: Readonly<Record<string, number>> = {},
+    attributes: Readonly<Record<string, number | readonly number[]>> = {},
     output = `v${this.names++}`,
   ): string {
     const parts = [
       ...inputs.flatMap((input) => text(1, input)),
       ...text(2, output),
       ...text(4, operator),
-      ...Object.entries(attributes).flatMap(([key, value]) =>
-        bytes(5, [...text(1, key), ...integer(3, value), ...integer(20, ATTRIBUTE_INT)]),
-      ),
+      ...Object.entries(attributes).flatMap(([key, value]) => bytes(5, [...text(1, key), ...attribute(value)])),
     ];
     this.nodes.push(bytes(1, parts));
     return output;
@@ -125,9 +133,14 @@ export class OnnxGraph {
   }
 }
 
-function valueInfo(name: string, shape: readonly Dimension[]): Bytes {
+function attribute(value: number | readonly number[]): Bytes {
+  if (typeof value === 'number') return [...integer(3, value), ...integer(20, ATTRIBUTE_INT)];
+  return [...value.flatMap((one) => integer(8, one)), ...integer(20, ATTRIBUTE_INTS)];
+}
+
+function valueInfo(name: string, shape: readonly Dimension[], type: OnnxType): Bytes {
   const dimensions = shape.flatMap((axis) => bytes(1, typeof axis === 'number' ? integer(1, axis) : text(2, axis)));
-  const tensor = [...integer(1, TYPE.double), ...bytes(2, dimensions)];
+  const tensor = [...integer(1, TYPE[type]), ...bytes(2, dimensions)];
   return [...text(1, name), ...bytes(2, bytes(1, tensor))];
 }
 

@@ -15,9 +15,12 @@ const DATATYPES = {
 
 /**
  * A NIfTI-1 file (little-endian, qform and sform both as scanner coordinates, RAS), compressed unless `gzip` is false. The same volume
- * gives the same bytes.
+ * gives the same bytes. `description` is the header's free text, of which 79 letters are kept.
  */
-export function writeNifti(volume: Volume, { gzip = true }: { readonly gzip?: boolean } = {}): Uint8Array {
+export function writeNifti(
+  volume: Volume,
+  { gzip = true, description = '' }: { readonly gzip?: boolean; readonly description?: string } = {},
+): Uint8Array {
   const type = pixelTypeOf(volume.data);
   const file = new Uint8Array(352 + volume.data.byteLength);
   const view = new DataView(file.buffer);
@@ -48,6 +51,7 @@ export function writeNifti(volume: Volume, { gzip = true }: { readonly gzip?: bo
       float(280 + 16 * row + 4 * axis, ras[3 * row + axis]! * volume.spacingMm[axis]!);
     float(280 + 16 * row + 12, offset[row]!);
   }
+  file.set(Buffer.from(description, 'latin1').subarray(0, 79), 148);
   file.set([0x6e, 0x2b, 0x31, 0], 344);
   file.set(bytesOf(volume.data), 352);
   return gzip ? gzipSync(file) : file;
