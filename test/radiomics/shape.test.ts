@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../shared/rng.js';
 import { DEFAULT_CLASS_SETTINGS } from '../../site-agent/radiomics/class-input.js';
+import { largestDistance } from '../../site-agent/radiomics/features/diameter.js';
 import { firstOrder, percentiles } from '../../site-agent/radiomics/features/first-order.js';
 import { generalEigenvalues } from '../../site-agent/radiomics/features/general-eigen.js';
 import { shape } from '../../site-agent/radiomics/features/shape.js';
@@ -38,6 +39,22 @@ describe('shape', () => {
     expect(features.get('Maximum2DDiameterSlice')!.value).toBeCloseTo(want.slice, 9);
     expect(features.get('Maximum2DDiameterColumn')!.value).toBeCloseTo(want.column, 9);
     expect(features.get('Maximum2DDiameterRow')!.value).toBeCloseTo(want.row, 9);
+  });
+
+  it('the search for the largest distance ends no earlier than it may', () => {
+    const random = seededRandom('points on a sphere');
+    for (let round = 0; round < 30; round++) {
+      const points = Float64Array.from({ length: 120 }, () => random.normal());
+      for (let k = 0; k < points.length; k += 3) {
+        const length = Math.hypot(points[k]!, points[k + 1]!, points[k + 2]!) * (1 + 0.05 * random.uniform());
+        for (let axis = 0; axis < 3; axis++) points[k + axis]! /= length;
+      }
+      let want = 0;
+      for (let a = 0; a < points.length; a += 3)
+        for (let b = 0; b < a; b += 3)
+          want = Math.max(want, Math.hypot(...[0, 1, 2].map((k) => points[a + k]! - points[b + k]!)));
+      expect(largestDistance(points)).toBeCloseTo(want, 12);
+    }
   });
 
   it('computes deprecated features by name only, with codes, and 2D only in one slice', () => {
