@@ -8,7 +8,9 @@ import type { Samples, Vec3 } from './volume.js';
  * (1993) 821-833, with mirror boundaries (the edge sample not repeated), as ITK's BSplineDecompositionImageFilter computes them:
  * axes in the order x, y, z, float64.
  */
-const POLE = Math.sqrt(3) - 2;
+const ITK_POLE = Math.sqrt(3) - 2;
+/** SciPy has the number itself, which differs from the rounded difference in the last bits. */
+const SCIPY_POLE = -0.2679491924311227;
 /** ITK sums a line's causal start until the pole's powers fall below this. */
 const START_TOLERANCE = 1e-10;
 /** Beyond so many voxels the pole's power (1e-36) is lost in float64, so that a part of an image gives the bits of the whole. */
@@ -31,7 +33,9 @@ export function splineCoefficients(
   convention: 'itk' | 'scipy' = 'itk',
 ): SplineCoefficients {
   const isItk = convention === 'itk';
-  const toCoefficients = coefficientFilter(isItk ? startAsItk : startAsScipy, isItk ? endAsItk : endAsScipy);
+  const toCoefficients = isItk
+    ? coefficientFilter(ITK_POLE, startAsItk, endAsItk)
+    : coefficientFilter(SCIPY_POLE, startAsScipy, endAsScipy);
   const around = growBox(box, REACH_VOXELS, size);
   let partSize = boxSize(around);
   let part: Samples = partSize.join() === size.join() ? data : cropSamples(data, size, around);
@@ -53,63 +57,64 @@ type Start = (c: Float64Array, length: number, lanes: number, b: number) => void
 type End = (beforeLast: number, last: number) => number;
 
 const coefficientFilter =
-  (start: Start, end: End): LineFilter =>
+  (pole: number, start: Start, end: End): LineFilter =>
   (input, c, length, lanes) => {
     const total = length * lanes;
     if (length === 1) {
       for (let i = 0; i < total; i++) c[i] = input[i]!;
       return;
     }
-    const gain = (1 - POLE) * (1 - 1 / POLE);
+    const gain = (1 - pole) * (1 - 1 / pole);
     for (let i = 0; i < total; i++) c[i] = input[i]! * gain;
     for (let b = 0; b < lanes; b++) start(c, length, lanes, b);
-    for (let i = lanes; i < total; i++) c[i] = c[i]! + POLE * c[i - lanes]!;
+    for (let i = lanes; i < total; i++) c[i] = c[i]! + pole * c[i - lanes]!;
     const last = total - lanes;
     for (let b = 0; b < lanes; b++) c[last + b] = end(c[last - lanes + b]!, c[last + b]!);
-    for (let i = last - 1; i >= 0; i--) c[i] = POLE * (c[i + lanes]! - c[i]!);
+    for (let i = last - 1; i >= 0; i--) c[i] = pole * (c[i + lanes]! - c[i]!);
   };
 
-const endAsItk: End = (beforeLast, last) => (POLE / (POLE * POLE - 1)) * (POLE * beforeLast + last);
-const endAsScipy: End = (beforeLast, last) => ((POLE * beforeLast + last) * POLE) / (POLE * POLE - 1);
+const endAsItk: End = (beforeLast, last) => (ITK_POLE / (ITK_POLE * ITK_POLE - 1)) * (ITK_POLE * beforeLast + last);
+const endAsScipy: End = (beforeLast, last) =>
+  ((SCIPY_POLE * beforeLast + last) * SCIPY_POLE) / (SCIPY_POLE * SCIPY_POLE - 1);
 
-const HORIZON = Math.ceil(Math.log(START_TOLERANCE) / Math.log(Math.abs(POLE)));
+const HORIZON = Math.ceil(Math.log(START_TOLERANCE) / Math.log(Math.abs(ITK_POLE)));
 
 const startAsItk: Start = (c, length, lanes, b) => {
-  let power = POLE;
+  let power = ITK_POLE;
   let sum = c[b]!;
   if (HORIZON < length) {
     for (let n = 1; n < HORIZON; n++) {
       sum += power * c[n * lanes + b]!;
-      power *= POLE;
+      power *= ITK_POLE;
     }
     c[b] = sum;
     return;
   }
   // The line is shorter than the horizon: the mirrored signal is periodic and its sum is closed.
-  let back = poleToThe(length - 1);
+  let back = powerOf(ITK_POLE, length - 1);
   sum += back * c[(length - 1) * lanes + b]!;
-  back = (back * back) / POLE;
+  back = (back * back) / ITK_POLE;
   for (let n = 1; n <= length - 2; n++) {
     sum += (power + back) * c[n * lanes + b]!;
-    power *= POLE;
-    back *= 1 / POLE;
+    power *= ITK_POLE;
+    back *= 1 / ITK_POLE;
   }
   c[b] = sum / (1 - power * power);
 };
 
 const startAsScipy: Start = (c, length, lanes, b) => {
-  const farthest = poleToThe(length - 1);
-  let power = POLE;
+  const farthest = powerOf(SCIPY_POLE, length - 1);
+  let power = SCIPY_POLE;
   let sum = c[b]! + farthest * c[(length - 1) * lanes + b]!;
   for (let n = 1; n < length - 1; n++) {
     sum += power * (c[n * lanes + b]! + farthest * c[(length - 1 - n) * lanes + b]!);
-    power *= POLE;
+    power *= SCIPY_POLE;
   }
   c[b] = sum / (1 - farthest * farthest);
 };
 
-function poleToThe(exponent: number): number {
+function powerOf(base: number, exponent: number): number {
   let power = 1;
-  for (let n = 0; n < exponent; n++) power *= POLE;
+  for (let n = 0; n < exponent; n++) power *= base;
   return power;
 }
