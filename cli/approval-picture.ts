@@ -163,7 +163,9 @@ function validationOf(study: Study): string {
 function imagesOf({ phases, timepoints, regions, profile, lesions }: Imaging): string {
   const times = timepoints.length === 0 ? '' : ` at ${timepoints.join(', ')}`;
   const names = profile === 'ibsi' ? 'IBSI' : 'PyRadiomics';
-  const several = lesions === 'largest' ? 'the largest lesion' : 'all lesions, by volume';
+  const several = { largest: 'the largest lesion', 'volume-weighted': 'all lesions, by volume', all: 'all lesions' }[
+    lesions
+  ];
   return `${phases.join(', ')}${times}; ${names} features of ${regions.map(({ name }) => name).join(', ')}, ${several} of each patient; images, masks and each patient's features stay here`;
 }
 

@@ -35,10 +35,10 @@ export const imagingSchema = z.strictObject({
     .default([{ name: 'lesion', kind: 'lesion', withinOrgan: true }])
     .describe('Regions whose features are extracted.'),
   lesions: z
-    .enum(['largest', 'volume-weighted'])
+    .enum(['largest', 'volume-weighted', 'all'])
     .default('largest')
     .describe(
-      'Several lesions of a patient: the largest one, or means weighted by volume. The patient stays the unit.',
+      'Several lesions of a patient: the largest one, means weighted by volume, or mean, smallest and largest value over all. The patient stays the unit.',
     ),
   difference: z
     .array(z.tuple([part, part]))

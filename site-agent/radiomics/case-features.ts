@@ -74,6 +74,7 @@ function together(rule: Imaging['lesions'], lesions: readonly ExtractedRegion[])
   const { date, spacingMm } = first!;
   // The first of equally large lesions, so that the table's order decides and nothing else.
   const largest = rest.reduce((best, one) => (one.volumeMm3 > best.volumeMm3 ? one : best), first!);
+  if (rule === 'all') return { features: overAll(lesions), date, spacingMm };
   if (rule === 'largest' || rest.length === 0) return { features: largest.features, date, spacingMm };
   const features: FeatureSet = new Map();
   for (const [name, { code }] of largest.features) {
@@ -91,6 +92,23 @@ function together(rule: Imaging['lesions'], lesions: readonly ExtractedRegion[])
     );
   }
   return { features, date, spacingMm };
+}
+
+/**
+ * Mean, smallest and largest value of each feature over a patient's lesions, and how many there are, so that the patient stays the unit of folds,
+ * counts, thresholds and intervals. A lesion without a value is left out of that feature.
+ */
+function overAll(lesions: readonly ExtractedRegion[]): FeatureSet {
+  const features: FeatureSet = new Map([['lesions', { value: lesions.length }]]);
+  for (const [name, { code }] of lesions[0]!.features) {
+    const values = lesions.map((lesion) => lesion.features.get(name)?.value ?? null).filter((value) => value !== null);
+    const put = (kind: string, value: number) =>
+      features.set(`${name}_${kind}`, values.length > 0 ? known(value, code) : missing('no lesion has a value', code));
+    put('mean', values.reduce((sum, value) => sum + value, 0) / values.length);
+    put('min', Math.min(...values));
+    put('max', Math.max(...values));
+  }
+  return features;
 }
 
 const known = (value: number, code?: string): FeatureValue =>

@@ -130,6 +130,17 @@ describe('features of a case', () => {
     const weighted = caseFeatures(imaging({ lesions: 'volume-weighted' }), lesions);
     expect(values(weighted)).toEqual({ arterial_f: (10 + 6 + 21) / 7, arterial_g: null });
     expect(weighted.get('arterial_g')!.reason).toBe('a lesion has no value');
+    const all = caseFeatures(imaging({ lesions: 'all', difference: [['arterial', 'portal-venous']] }), lesions);
+    expect(values(all)).toMatchObject({
+      arterial_lesions: 3,
+      arterial_f_mean: 19 / 3,
+      arterial_f_min: 2,
+      arterial_f_max: 10,
+      arterial_g_mean: 3,
+      arterial_g_min: 1,
+      arterial_g_max: 5,
+      'arterial-minus-portal-venous_f_max': null,
+    });
   });
 
   it('between two time points need the same voxel size and, by day, both dates', () => {
