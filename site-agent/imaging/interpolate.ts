@@ -1,5 +1,6 @@
 import { splineCoefficients } from './bspline.js';
 import { emptyLike } from './crop.js';
+import { itkInverse } from './itk-inverse.js';
 import { boxSize, wholeBox } from './lines.js';
 import type { Box } from './roi.js';
 import { type Grid, gridOf, type Samples, type Vec3, type Volume, voxelCount } from './volume.js';
@@ -98,15 +99,10 @@ function indexMap(volume: Grid, target: Grid): (x: number, y: number, z: number)
   };
 }
 
-/** Inverse of a 3 × 3 matrix; exact reciprocals where the axes are aligned. */
+/** Inverse of a 3 × 3 matrix as ITK has it; exact reciprocals where the axes are aligned. */
 function inverseOf(m: readonly number[]): number[] {
   const isDiagonal = m.every((entry, k) => k % 4 === 0 || entry === 0);
-  if (isDiagonal) return m.map((entry, k) => (k % 4 === 0 ? 1 / entry : 0));
-  const at = (row: number, column: number) => m[3 * (row % 3) + (column % 3)]!;
-  const cofactor = (row: number, column: number) =>
-    at(row + 1, column + 1) * at(row + 2, column + 2) - at(row + 1, column + 2) * at(row + 2, column + 1);
-  const determinant = at(0, 0) * cofactor(0, 0) + at(0, 1) * cofactor(0, 1) + at(0, 2) * cofactor(0, 2);
-  return m.map((_, k) => cofactor(k % 3, Math.floor(k / 3)) / determinant);
+  return isDiagonal ? m.map((entry, k) => (k % 4 === 0 ? 1 / entry : 0)) : itkInverse(m);
 }
 
 /** The voxels of `volume` that the target's corners, and so all of it, lie between, with room for an interpolator's neighbours. */

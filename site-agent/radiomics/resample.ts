@@ -66,7 +66,7 @@ export function resampleAround({ image, mask }: ImageAndMask, settings: Resample
   const grid: Grid = {
     size: axes((axis) => last[axis]! - first[axis]! + 1),
     spacingMm: spacing,
-    origin: physicalPoint(mask, start),
+    origin: itkPoint(mask, start),
     direction: mask.direction,
   };
   return {
@@ -111,6 +111,15 @@ export function boxWithin(image: Grid, mask: Mask): Box {
       );
   }
   return box;
+}
+
+/** The position of a fractional index with ITK's order of sums: its last bit counts where a new voxel lies half-way between two. */
+function itkPoint(grid: Grid, index: Vec3): Vec3 {
+  return axes((row) => {
+    let sum = 0;
+    for (let axis = 0; axis < 3; axis++) sum += grid.direction[3 * row + axis]! * grid.spacingMm[axis]! * index[axis]!;
+    return sum + grid.origin[row]!;
+  });
 }
 
 function lostRegion(): ConcordatError {
