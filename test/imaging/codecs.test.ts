@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { dctFrame } from '../../site-agent/imaging/dicom/jpeg-dct.js';
 import type { FrameDecoder, PixelLayout } from '../../site-agent/imaging/dicom/pixels.js';
 import { chosenSeries, readSeries, seriesAmong } from '../../site-agent/imaging/dicom/series.js';
 import { frameDecoderFor } from '../../site-agent/imaging/shell/codecs.js';
@@ -87,6 +88,45 @@ describe('compressed frames', () => {
     expect(codeOf(() => decode(wide.syntax, bytesOf(wide), { ...layoutOf(wide), bitsAllocated: 8 }))).toBe(
       'IMAGE_UNREADABLE',
     );
+  });
+
+  it('of lossy JPEG are transformed as libjpeg does, to one grey level at 8 bits, and at 12 bits as the definition says', async () => {
+    const decode = await frameDecoderFor(everything);
+    const baseline = frames.find(({ name }) => name.startsWith('baseline'))!;
+    const reference = decode(baseline.syntax, bytesOf(baseline), layoutOf(baseline));
+    const own = dctFrame(bytesOf(baseline), 1);
+    expect(Math.max(...own.map((value, i) => Math.abs(value - reference[i]!)))).toBeLessThanOrEqual(1);
+    // One block of 12 bits: a constant coefficient of 1000 with step 4 is 4000 / 8 above the middle.
+    const table = (kind: number, symbol: number) => [
+      0xff,
+      0xc4,
+      0,
+      20,
+      kind,
+      1,
+      ...new Array<number>(15).fill(0),
+      symbol,
+    ];
+    const stream = Uint8Array.from([
+      ...[0xff, 0xd8, 0xff, 0xc1, 0, 11, 12, 0, 8, 0, 8, 1, 1, 0x11, 0],
+      ...[0xff, 0xdb, 0, 67, 0, ...new Array<number>(64).fill(4)],
+      ...[...table(0, 10), ...table(0x10, 0)],
+      ...[0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0],
+      // 0, 1000 in ten bits, 0, and ones to the end of the byte.
+      ...[0b01111101, 0b00001111, 0xff, 0xd9],
+    ]);
+    const extended = '1.2.840.10008.1.2.4.51';
+    const layout: PixelLayout = {
+      ...layoutOf(baseline),
+      rows: 8,
+      columns: 8,
+      bitsAllocated: 16,
+      bitsStored: 12,
+      highBit: 11,
+    };
+    const samples = new Uint16Array((await frameDecoderFor(new Set([extended])))(extended, stream, layout).buffer);
+    expect([...samples]).toEqual(new Array<number>(64).fill(2548));
+    expect(codeOf(() => decode(extended, stream.subarray(0, -4), layout))).toBe('IMAGE_UNREADABLE');
   });
 
   it('of a compression that is not supported are a named error', async () => {

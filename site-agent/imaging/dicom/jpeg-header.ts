@@ -69,8 +69,8 @@ function requireWhole(bytes: Uint8Array, frameHeader: number): void {
   let at = frameHeader;
   while (at + 4 <= bytes.length && bytes[at] === 0xff && bytes[at + 1] !== 0xda) at += 2 + view.getUint16(at + 2);
   let end = bytes.length;
-  // Fragments are padded to an even length.
-  while (end > 0 && bytes[end - 1] === 0) end--;
+  // Fragments are padded to an even length, by some writers with 0xFF.
+  while (end > 0 && (bytes[end - 1] === 0 || bytes[end - 1] === 0xff)) end--;
   const hasScan = at + 4 <= bytes.length && bytes[at] === 0xff && at + 2 + view.getUint16(at + 2) <= bytes.length;
   if (!hasScan || bytes[end - 2] !== 0xff || bytes[end - 1] !== 0xd9)
     throw new ConcordatError('IMAGE_UNREADABLE', 'a compressed frame is cut short');

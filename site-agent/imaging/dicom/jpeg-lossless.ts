@@ -1,4 +1,5 @@
 import { ConcordatError } from '../../../shared/errors.js';
+import { BitReader, decodeSymbol, type HuffmanTable, readTables } from './jpeg-huffman.js';
 
 /**
  * Lossless JPEG of one component (ITU-T T.81, process 14: Huffman coding, predictors 1 to 7), which the codecs for the other JPEG families
@@ -14,7 +15,7 @@ export function losslessFrame(bytes: Uint8Array, width: 1 | 2): Uint8Array {
   // A sample takes a bit at least.
   if (rows * columns > 8 * (bytes.length - stream.scan)) throw damaged();
   const samples = new Uint16Array(rows * columns);
-  const bits = new BitReader(bytes, stream.scan);
+  const bits = new BitReader(bytes, stream.scan, damaged);
   const half = 1 << (precision - shift - 1);
   const mask = 0xffff;
   let left = restart;
@@ -64,68 +65,12 @@ function predict(predictor: number, a: number, b: number, c: number): number {
 }
 
 function difference(bits: BitReader, table: HuffmanTable): number {
-  const category = decodeSymbol(bits, table);
+  const category = decodeSymbol(bits, table, damaged);
+  if (category > 16) throw damaged();
   if (category === 0) return 0;
   if (category === 16) return 32768;
   const value = bits.read(category);
   return value < 1 << (category - 1) ? value - (1 << category) + 1 : value;
-}
-
-/** Codes by their length: the smallest code of that length, how many there are, and where their symbols begin. */
-interface HuffmanTable {
-  readonly smallest: readonly number[];
-  readonly counts: readonly number[];
-  readonly first: readonly number[];
-  readonly symbols: Uint8Array;
-}
-
-function decodeSymbol(bits: BitReader, { smallest, counts, first, symbols }: HuffmanTable): number {
-  let code = 0;
-  for (let length = 1; length <= 16; length++) {
-    code = (code << 1) | bits.read(1);
-    const offset = code - smallest[length]!;
-    if (offset >= 0 && offset < counts[length]!) {
-      const category = symbols[first[length]! + offset]!;
-      if (category > 16) throw damaged();
-      return category;
-    }
-  }
-  throw damaged();
-}
-
-/** Bits of the entropy-coded part, the highest first; a zero after 0xFF is stuffing. */
-class BitReader {
-  private held = 0;
-  private count = 0;
-
-  constructor(
-    private readonly bytes: Uint8Array,
-    private at: number,
-  ) {}
-
-  read(length: number): number {
-    while (this.count < length) {
-      const byte = this.bytes[this.at];
-      if (byte === undefined) throw damaged();
-      if (byte === 0xff) {
-        if (this.bytes[this.at + 1] !== 0) throw damaged();
-        this.at++;
-      }
-      this.at++;
-      this.held = ((this.held & 0xffff) << 8) | byte;
-      this.count += 8;
-    }
-    this.count -= length;
-    return (this.held >>> this.count) & ((1 << length) - 1);
-  }
-
-  /** Skips to after the next restart mark. */
-  restart(): void {
-    this.count = 0;
-    const marker = this.bytes[this.at + 1] ?? 0;
-    if (this.bytes[this.at] !== 0xff || marker < 0xd0 || marker > 0xd7) throw damaged();
-    this.at += 2;
-  }
 }
 
 interface Markers {
@@ -161,7 +106,7 @@ function readMarkers(bytes: Uint8Array): Markers {
       if (body.length < 9 || body[5] !== 1) throw damaged();
       frame = { precision: body[0]!, rows: view.getUint16(at + 5), columns: view.getUint16(at + 7) };
       if (frame.precision < 2 || frame.precision > 16) throw damaged();
-    } else if (marker === 0xc4) readTables(body, tables);
+    } else if (marker === 0xc4) readTables(body, tables, damaged);
     else if (marker === 0xdd) restart = view.getUint16(at + 4);
     else if (marker === 0xda) {
       const table = tables.get(body[2]! >>> 4);
@@ -174,26 +119,6 @@ function readMarkers(bytes: Uint8Array): Markers {
     at = end;
   }
   throw damaged();
-}
-
-function readTables(body: Uint8Array, tables: Map<number, HuffmanTable>): void {
-  for (let at = 0; at + 17 <= body.length; ) {
-    const counts = [0, ...body.subarray(at + 1, at + 17)];
-    const total = counts.reduce((sum, count) => sum + count, 0);
-    if (at + 17 + total > body.length) throw damaged();
-    const smallest = [0];
-    const first = [0];
-    let code = 0;
-    let symbols = 0;
-    for (let length = 1; length <= 16; length++) {
-      smallest[length] = code;
-      first[length] = symbols;
-      code = (code + counts[length]!) << 1;
-      symbols += counts[length]!;
-    }
-    tables.set(body[at]! & 15, { smallest, counts, first, symbols: body.slice(at + 17, at + 17 + total) });
-    at += 17 + total;
-  }
 }
 
 const damaged = (): ConcordatError =>

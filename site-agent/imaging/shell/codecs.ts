@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { ConcordatError } from '../../../shared/errors.js';
+import { dctFrame } from '../dicom/jpeg-dct.js';
 import { requireSameLayout, streamHeader } from '../dicom/jpeg-header.js';
 import { losslessFrame } from '../dicom/jpeg-lossless.js';
 import { jpegLsFrame } from '../dicom/jpeg-ls.js';
@@ -73,7 +74,8 @@ export async function frameDecoderFor(transferSyntaxes: ReadonlySet<string>): Pr
       return stream.process === 'lossless' ? losslessFrame(bytes, width) : jpegLsFrame(bytes, width);
     }
     if (codec === 'own') throw new ConcordatError('IMAGE_UNREADABLE', 'a frame is not compressed as its file says');
-    if (codec === JPEG && stream.bits !== 8) throw unsupported('lossy JPEG of 12 bits');
+    if (codec === JPEG && stream.process === 'progressive') throw unsupported('progressive JPEG');
+    if (codec === JPEG && stream.bits === 12 && width === 2) return dctFrame(bytes, width);
     return widened(decoded(modules.get(codec)!, codec, bytes), stream.bits, layout);
   };
 }
