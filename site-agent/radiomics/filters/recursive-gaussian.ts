@@ -1,4 +1,4 @@
-import type { LineFilter } from '../../imaging/lines.js';
+import type { Vec3 } from '../../imaging/volume.js';
 
 /**
  * The recursive approximation of a Gaussian and its second derivative: R. Deriche, Recursively implementing the Gaussian and its
@@ -82,14 +82,14 @@ function symmetric(n: readonly number[], scale: number, d: Recursion['d']): Recu
 }
 
 /** Convolution with a Gaussian of unit sum. */
-export function smoothing(sigmaVoxels: number): LineFilter {
+export function smoothing(sigmaVoxels: number): RecursiveFilter {
   const d = denominator(sigmaVoxels);
   const { n, sum } = numerator(sigmaVoxels, FIT.smooth);
   return recursive(symmetric(n, 1 / ((2 * sum) / d.sum - n[0]), d.n));
 }
 
 /** Convolution with a Gaussian's second derivative per voxel², times `scale`. */
-export function secondDerivative(sigmaVoxels: number, scale: number): LineFilter {
+export function secondDerivative(sigmaVoxels: number, scale: number): RecursiveFilter {
   const d = denominator(sigmaVoxels);
   const zeroth = numerator(sigmaVoxels, FIT.smooth);
   const plain = numerator(sigmaVoxels, FIT.second);
@@ -104,112 +104,200 @@ export function secondDerivative(sigmaVoxels: number, scale: number): LineFilter
   return recursive(symmetric(n, scale / (bend / (d.sum * d.sum * d.sum)), d.n));
 }
 
-/** Both passes over interleaved lines of at least four samples; outside, the edge value goes on for ever. */
-function recursive({ n, m, d }: Recursion): LineFilter {
-  const [n0, n1, n2, n3] = n;
-  const [m1, m2, m3, m4] = m;
-  const [d1, d2, d3, d4] = d;
-  const sumD = 1 + d1 + d2 + d3 + d4;
-  const sumN = n0 + n1 + n2 + n3;
-  const sumM = m1 + m2 + m3 + m4;
-  // What the recursion has settled to on the constant outside, times each output coefficient.
-  const [bn1, bn2, bn3, bn4] = [(d1 * sumN) / sumD, (d2 * sumN) / sumD, (d3 * sumN) / sumD, (d4 * sumN) / sumD];
-  const [bm1, bm2, bm3, bm4] = [(d1 * sumM) / sumD, (d2 * sumM) / sumD, (d3 * sumM) / sumD, (d4 * sumM) / sumD];
-  let back = new Float64Array(0);
-  return (x, out, length, lanes) => {
-    if (back.length < length * lanes) back = new Float64Array(length * lanes);
-    const end = (length - 1) * lanes;
-    for (let b = 0; b < lanes; b++) {
-      const v = x[b]!;
-      const [i1, i2, i3] = [b + lanes, b + 2 * lanes, b + 3 * lanes];
-      out[b] = v * n0 + v * n1 + v * n2 + v * n3 - (v * bn1 + v * bn2 + v * bn3 + v * bn4);
-      out[i1] = x[i1]! * n0 + v * n1 + v * n2 + v * n3 - (out[b]! * d1 + v * bn2 + v * bn3 + v * bn4);
-      out[i2] = x[i2]! * n0 + x[i1]! * n1 + v * n2 + v * n3 - (out[i1]! * d1 + out[b]! * d2 + v * bn3 + v * bn4);
-      out[i3] =
-        x[i3]! * n0 + x[i2]! * n1 + x[i1]! * n2 + v * n3 - (out[i2]! * d1 + out[i1]! * d2 + out[b]! * d3 + v * bn4);
-      const w = x[end + b]!;
-      const [e0, e1, e2, e3] = [end + b, end - lanes + b, end - 2 * lanes + b, end - 3 * lanes + b];
-      back[e0] = w * m1 + w * m2 + w * m3 + w * m4 - (w * bm1 + w * bm2 + w * bm3 + w * bm4);
-      back[e1] = x[e0]! * m1 + w * m2 + w * m3 + w * m4 - (back[e0]! * d1 + w * bm2 + w * bm3 + w * bm4);
-      back[e2] = x[e1]! * m1 + x[e0]! * m2 + w * m3 + w * m4 - (back[e1]! * d1 + back[e0]! * d2 + w * bm3 + w * bm4);
-      back[e3] =
-        x[e2]! * m1 + x[e1]! * m2 + x[e0]! * m3 + w * m4 - (back[e2]! * d1 + back[e1]! * d2 + back[e0]! * d3 + w * bm4);
-    }
+/** Filters every line of a volume along an axis, of which the samples `from` to `to` (exclusive) are wanted. */
+export type RecursiveFilter = (pass: LinePass) => void;
+
+export interface LinePass {
+  readonly data: Float32Array | Float64Array;
+  readonly size: Vec3;
+  readonly axis: 0 | 1 | 2;
+  readonly keep: readonly [from: number, to: number];
+  /** Of the source's size with that axis shortened to what is kept. */
+  readonly out: Float32Array;
+}
+
+/**
+ * Both passes over lines of at least four samples, in float64, read and written where they lie; outside, the edge value goes on for
+ * ever. Each pass ends where no wanted sample lies ahead.
+ */
+function recursive(recursion: Recursion): RecursiveFilter {
+  const coefficients = coefficientsOf(recursion);
+  return ({ data, size, axis, keep: [from, to], out }) => {
+    const length = size[axis];
+    const step = axis === 0 ? 1 : axis === 1 ? size[0] : size[0] * size[1];
+    const rows = (size[0] * size[1] * size[2]) / (step * length);
+    const causal = new Float64Array(2 * length);
     // Two lines at a time: what the recursion carries along stays in registers, and one line's sums fill the other's waiting.
-    for (let b = 0; b < lanes; b += 2) {
-      const c = b + 1 < lanes ? b + 1 : b;
-      forward(x, out, lanes, end, b, c);
-      backward(x, out, back, lanes, end, b, c);
+    const lines = axis === 0 ? rows : step;
+    const apart = axis === 0 ? length : 1;
+    const outApart = axis === 0 ? to - from : 1;
+    for (let row = 0; row < (axis === 0 ? 1 : rows); row++) {
+      const at = row * length * step;
+      const outAt = row * (to - from) * step;
+      for (let line = 0; line < lines; line += 2) {
+        // An odd line out is computed twice.
+        const second = line + 1 < lines ? 1 : 0;
+        const b = at + line * apart;
+        const c = b + second * apart;
+        forward(coefficients, data, b, c, step, length, to, causal);
+        const p = outAt + line * outApart;
+        backward(coefficients, data, b, c, step, length, causal, out, p, p + second * outApart, from, to);
+      }
     }
   };
+}
 
-  function forward(x: Float64Array, out: Float64Array, lanes: number, end: number, b: number, c: number): void {
-    let [x1, x2, x3] = [x[b + 3 * lanes]!, x[b + 2 * lanes]!, x[b + lanes]!];
-    let [y1, y2, y3, y4] = [out[b + 3 * lanes]!, out[b + 2 * lanes]!, out[b + lanes]!, out[b]!];
-    let [u1, u2, u3] = [x[c + 3 * lanes]!, x[c + 2 * lanes]!, x[c + lanes]!];
-    let [v1, v2, v3, v4] = [out[c + 3 * lanes]!, out[c + 2 * lanes]!, out[c + lanes]!, out[c]!];
-    for (let k = 4 * lanes; k <= end; k += lanes) {
-      const x0 = x[k + b]!;
-      const u0 = x[k + c]!;
-      const y0 = x0 * n0 + x1 * n1 + x2 * n2 + x3 * n3 - (y1 * d1 + y2 * d2 + y3 * d3 + y4 * d4);
-      const v0 = u0 * n0 + u1 * n1 + u2 * n2 + u3 * n3 - (v1 * d1 + v2 * d2 + v3 * d3 + v4 * d4);
-      out[k + b] = y0;
-      out[k + c] = v0;
-      x3 = x2;
-      x2 = x1;
-      x1 = x0;
-      y4 = y3;
-      y3 = y2;
-      y2 = y1;
-      y1 = y0;
-      u3 = u2;
-      u2 = u1;
-      u1 = u0;
-      v4 = v3;
-      v3 = v2;
-      v2 = v1;
-      v1 = v0;
-    }
+/** n0 to n3, m1 to m4, d1 to d4, and the d times what the recursion has settled to on a constant 1, causal and anti-causal. */
+function coefficientsOf({ n, m, d }: Recursion): Float64Array {
+  const sumD = 1 + d[0] + d[1] + d[2] + d[3];
+  const sumN = n[0] + n[1] + n[2] + n[3];
+  const sumM = m[0] + m[1] + m[2] + m[3];
+  return Float64Array.of(...n, ...m, ...d, ...d.map((e) => (e * sumN) / sumD), ...d.map((e) => (e * sumM) / sumD));
+}
+
+/** The causal part of the lines that begin at b and c, up to sample `to`, into even and odd places of `causal`. */
+function forward(
+  coefficients: Float64Array,
+  x: Float32Array | Float64Array,
+  b: number,
+  c: number,
+  step: number,
+  length: number,
+  to: number,
+  causal: Float64Array,
+): void {
+  startForward(coefficients, x, b, step, causal, 0);
+  startForward(coefficients, x, c, step, causal, 1);
+  const [n0, n1, n2, n3] = [coefficients[0]!, coefficients[1]!, coefficients[2]!, coefficients[3]!];
+  const [d1, d2, d3, d4] = [coefficients[8]!, coefficients[9]!, coefficients[10]!, coefficients[11]!];
+  let [x1, x2, x3] = [x[b + 3 * step]!, x[b + 2 * step]!, x[b + step]!];
+  let [y1, y2, y3, y4] = [causal[6]!, causal[4]!, causal[2]!, causal[0]!];
+  let [u1, u2, u3] = [x[c + 3 * step]!, x[c + 2 * step]!, x[c + step]!];
+  let [v1, v2, v3, v4] = [causal[7]!, causal[5]!, causal[3]!, causal[1]!];
+  const end = Math.min(to, length);
+  for (let k = 4, i = b + 4 * step, j = c + 4 * step; k < end; k++, i += step, j += step) {
+    const x0 = x[i]!;
+    const u0 = x[j]!;
+    const y0 = x0 * n0 + x1 * n1 + x2 * n2 + x3 * n3 - (y1 * d1 + y2 * d2 + y3 * d3 + y4 * d4);
+    const v0 = u0 * n0 + u1 * n1 + u2 * n2 + u3 * n3 - (v1 * d1 + v2 * d2 + v3 * d3 + v4 * d4);
+    causal[2 * k] = y0;
+    causal[2 * k + 1] = v0;
+    x3 = x2;
+    x2 = x1;
+    x1 = x0;
+    y4 = y3;
+    y3 = y2;
+    y2 = y1;
+    y1 = y0;
+    u3 = u2;
+    u2 = u1;
+    u1 = u0;
+    v4 = v3;
+    v3 = v2;
+    v2 = v1;
+    v1 = v0;
   }
+}
 
-  /** Adds the anti-causal part, whose last four samples `back` holds, to the causal one. */
-  function backward(
-    x: Float64Array,
-    out: Float64Array,
-    back: Float64Array,
-    lanes: number,
-    end: number,
-    b: number,
-    c: number,
-  ): void {
-    const [e1, e2, e3] = [end - lanes, end - 2 * lanes, end - 3 * lanes];
-    for (const lane of b === c ? [b] : [b, c])
-      for (const e of [end, e1, e2, e3]) out[e + lane] = out[e + lane]! + back[e + lane]!;
-    let [x1, x2, x3, x4] = [x[e3 + b]!, x[e2 + b]!, x[e1 + b]!, x[end + b]!];
-    let [y1, y2, y3, y4] = [back[e3 + b]!, back[e2 + b]!, back[e1 + b]!, back[end + b]!];
-    let [u1, u2, u3, u4] = [x[e3 + c]!, x[e2 + c]!, x[e1 + c]!, x[end + c]!];
-    let [v1, v2, v3, v4] = [back[e3 + c]!, back[e2 + c]!, back[e1 + c]!, back[end + c]!];
-    for (let k = e3 - lanes; k >= 0; k -= lanes) {
-      const y0 = x1 * m1 + x2 * m2 + x3 * m3 + x4 * m4 - (y1 * d1 + y2 * d2 + y3 * d3 + y4 * d4);
-      const v0 = u1 * m1 + u2 * m2 + u3 * m3 + u4 * m4 - (v1 * d1 + v2 * d2 + v3 * d3 + v4 * d4);
-      out[k + b] = out[k + b]! + y0;
-      if (c !== b) out[k + c] = out[k + c]! + v0;
-      x4 = x3;
-      x3 = x2;
-      x2 = x1;
-      x1 = x[k + b]!;
-      y4 = y3;
-      y3 = y2;
-      y2 = y1;
-      y1 = y0;
-      u4 = u3;
-      u3 = u2;
-      u2 = u1;
-      u1 = x[k + c]!;
-      v4 = v3;
-      v3 = v2;
-      v2 = v1;
-      v1 = v0;
+/** The first four samples of the causal part. */
+function startForward(
+  coefficients: Float64Array,
+  x: Float32Array | Float64Array,
+  b: number,
+  step: number,
+  causal: Float64Array,
+  lane: number,
+): void {
+  const [n0, n1, n2, n3] = [coefficients[0]!, coefficients[1]!, coefficients[2]!, coefficients[3]!];
+  const [d1, d2, d3] = [coefficients[8]!, coefficients[9]!, coefficients[10]!];
+  const [b1, b2, b3, b4] = [coefficients[12]!, coefficients[13]!, coefficients[14]!, coefficients[15]!];
+  const [v, x1, x2, x3] = [x[b]!, x[b + step]!, x[b + 2 * step]!, x[b + 3 * step]!];
+  const y0 = v * n0 + v * n1 + v * n2 + v * n3 - (v * b1 + v * b2 + v * b3 + v * b4);
+  const y1 = x1 * n0 + v * n1 + v * n2 + v * n3 - (y0 * d1 + v * b2 + v * b3 + v * b4);
+  const y2 = x2 * n0 + x1 * n1 + v * n2 + v * n3 - (y1 * d1 + y0 * d2 + v * b3 + v * b4);
+  causal[lane] = y0;
+  causal[2 + lane] = y1;
+  causal[4 + lane] = y2;
+  causal[6 + lane] = x3 * n0 + x2 * n1 + x1 * n2 + v * n3 - (y2 * d1 + y1 * d2 + y0 * d3 + v * b4);
+}
+
+/** The last four samples of the anti-causal part, the last first. */
+function startBackward(
+  coefficients: Float64Array,
+  x: Float32Array | Float64Array,
+  last: number,
+  step: number,
+): readonly [number, number, number, number] {
+  const [m1, m2, m3, m4] = [coefficients[4]!, coefficients[5]!, coefficients[6]!, coefficients[7]!];
+  const [d1, d2, d3] = [coefficients[8]!, coefficients[9]!, coefficients[10]!];
+  const [b1, b2, b3, b4] = [coefficients[16]!, coefficients[17]!, coefficients[18]!, coefficients[19]!];
+  const [w, x1, x2] = [x[last]!, x[last - step]!, x[last - 2 * step]!];
+  const y0 = w * m1 + w * m2 + w * m3 + w * m4 - (w * b1 + w * b2 + w * b3 + w * b4);
+  const y1 = w * m1 + w * m2 + w * m3 + w * m4 - (y0 * d1 + w * b2 + w * b3 + w * b4);
+  const y2 = x1 * m1 + w * m2 + w * m3 + w * m4 - (y1 * d1 + y0 * d2 + w * b3 + w * b4);
+  const y3 = x2 * m1 + x1 * m2 + w * m3 + w * m4 - (y2 * d1 + y1 * d2 + y0 * d3 + w * b4);
+  return [y0, y1, y2, y3];
+}
+
+/** Writes the sum of both parts of two lines, samples `from` to `to`, to the lines that begin at p and q. */
+function backward(
+  coefficients: Float64Array,
+  x: Float32Array | Float64Array,
+  b: number,
+  c: number,
+  step: number,
+  length: number,
+  causal: Float64Array,
+  out: Float32Array,
+  p: number,
+  q: number,
+  from: number,
+  to: number,
+): void {
+  const [m1, m2, m3, m4] = [coefficients[4]!, coefficients[5]!, coefficients[6]!, coefficients[7]!];
+  const [d1, d2, d3, d4] = [coefficients[8]!, coefficients[9]!, coefficients[10]!, coefficients[11]!];
+  const lastB = b + (length - 1) * step;
+  const lastC = c + (length - 1) * step;
+  let [y4, y3, y2, y1] = startBackward(coefficients, x, lastB, step);
+  let [v4, v3, v2, v1] = startBackward(coefficients, x, lastC, step);
+  const edge = [y4, y3, y2, y1, v4, v3, v2, v1];
+  for (let e = 0, k = length - 1; e < 4; e++, k--)
+    if (k >= from && k < to) {
+      out[p + (k - from) * step] = causal[2 * k]! + edge[e]!;
+      out[q + (k - from) * step] = causal[2 * k + 1]! + edge[4 + e]!;
     }
+  let [x4, x3, x2, x1] = [x[lastB]!, x[lastB - step]!, x[lastB - 2 * step]!, x[lastB - 3 * step]!];
+  let [u4, u3, u2, u1] = [x[lastC]!, x[lastC - step]!, x[lastC - 2 * step]!, x[lastC - 3 * step]!];
+  let i = lastB - 4 * step;
+  let j = lastC - 4 * step;
+  let r = p + (length - 5 - from) * step;
+  let s = q + (length - 5 - from) * step;
+  for (let k = length - 5; k >= from; k--) {
+    const y0 = x1 * m1 + x2 * m2 + x3 * m3 + x4 * m4 - (y1 * d1 + y2 * d2 + y3 * d3 + y4 * d4);
+    const v0 = u1 * m1 + u2 * m2 + u3 * m3 + u4 * m4 - (v1 * d1 + v2 * d2 + v3 * d3 + v4 * d4);
+    if (k < to) {
+      out[r] = causal[2 * k]! + y0;
+      out[s] = causal[2 * k + 1]! + v0;
+    }
+    x4 = x3;
+    x3 = x2;
+    x2 = x1;
+    x1 = x[i]!;
+    y4 = y3;
+    y3 = y2;
+    y2 = y1;
+    y1 = y0;
+    u4 = u3;
+    u3 = u2;
+    u2 = u1;
+    u1 = x[j]!;
+    v4 = v3;
+    v3 = v2;
+    v2 = v1;
+    v1 = v0;
+    i -= step;
+    j -= step;
+    r -= step;
+    s -= step;
   }
 }
