@@ -1,5 +1,7 @@
+import { ConcordatError } from '../../shared/errors.js';
 import { readImageFile } from '../../site-agent/imaging/shell/read-file.js';
 import { extract } from '../../site-agent/radiomics/extract.js';
+import { parseSettings } from '../../site-agent/radiomics/settings.js';
 import { caseFiles } from './cases.js';
 import type { Folder, Part, Sheet } from './part.js';
 import { compareExtraction, compareRefusal, type Numbers, settingsOf } from './pyradiomics.js';
@@ -26,6 +28,14 @@ export const synthetic: Part = {
           continue;
         }
         const source = { image: readImageFile(files.image), mask: readImageFile(files.mask) };
+        if (one.error !== undefined && refusedSettings(one)) {
+          sheet.check(
+            { ...at, quantity: 'refusal' },
+            SETTINGS_ERROR.test(one.error),
+            `the settings are refused, not: ${one.error}`,
+          );
+          continue;
+        }
         const settings = settingsOf(sheet, at, paramsFor(one));
         if (settings === null) continue;
         if (one.error === undefined) compareExtraction(sheet, at, one.features ?? {}, extract(source, settings));
@@ -34,6 +44,20 @@ export const synthetic: Part = {
     }
   },
 };
+
+/** What PyRadiomics says of settings that are refused here before any image is read. */
+const SETTINGS_ERROR =
+  /not allowed for resegmentRange|Resegment mode|Wrong dimensionality|requested, but segmentation object/;
+
+function refusedSettings(one: Synthetic): boolean {
+  try {
+    parseSettings(paramsFor(one), one.case);
+    return false;
+  } catch (error) {
+    if (error instanceof ConcordatError) return true;
+    throw error;
+  }
+}
 
 /** Of the original image; the classes are those that the reference has values of, in its order. */
 function paramsFor(one: Synthetic): string {
