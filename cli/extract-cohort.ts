@@ -72,7 +72,7 @@ export async function extractCohortFiles(options: ExtractCohortOptions): Promise
   let done = 0;
   let failed = 0;
   const one = async (image: ImageRow): Promise<FeatureRow> => {
-    const result = resultOf(await regions.of(image, LESION));
+    const result = resultOf(await regions.of(image, LESION, image.phase));
     done++;
     if (result.status === 'failed') failed++;
     onCase(done, images.length, failed);

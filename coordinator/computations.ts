@@ -6,6 +6,8 @@ import { describeCoordinator } from '../shared/computations/describe/advance.coo
 import { describeDeclaration } from '../shared/computations/describe/declaration.js';
 import { fedAvgCoordinator } from '../shared/computations/fedavg/advance.coordinator.js';
 import { fedAvgDeclaration } from '../shared/computations/fedavg/declaration.js';
+import { landmarksCoordinator } from '../shared/computations/landmarks/advance.coordinator.js';
+import { landmarksDeclaration } from '../shared/computations/landmarks/declaration.js';
 import { logisticCoordinator } from '../shared/computations/logistic/advance.coordinator.js';
 import { logisticDeclaration } from '../shared/computations/logistic/declaration.js';
 import { momentsCoordinator } from '../shared/computations/moments/advance.coordinator.js';
@@ -22,6 +24,7 @@ export const COORDINATOR_COMPUTATIONS: CoordinatorRegistry = {
   cox: { declaration: coxDeclaration, coordinator: coxCoordinator },
   describe: { declaration: describeDeclaration, coordinator: describeCoordinator },
   fedavg: { declaration: fedAvgDeclaration, coordinator: fedAvgCoordinator },
+  landmarks: { declaration: landmarksDeclaration, coordinator: landmarksCoordinator },
   logistic: { declaration: logisticDeclaration, coordinator: logisticCoordinator },
   moments: { declaration: momentsDeclaration, coordinator: momentsCoordinator },
   stability: { declaration: stabilityDeclaration, coordinator: stabilityCoordinator },

@@ -2,10 +2,12 @@ import type { CombatResult } from '../harmonization/combat/declaration.js';
 import { canonicalJson } from '../shared/canonical-json.js';
 import type { DescribeResult } from '../shared/computations/describe/declaration.js';
 import type { ModelResult, MomentsResult } from '../shared/computations/frame.js';
+import type { LandmarksResult } from '../shared/computations/landmarks/declaration.js';
 import type { StabilityResult } from '../shared/computations/stability/declaration.js';
 import type { ValidateResult } from '../shared/computations/validate/declaration.js';
 import { documentHash, encodeDocument } from '../shared/document.js';
 import { assert } from '../shared/errors.js';
+import { landmarksDigest } from '../shared/imaging-learned.js';
 import { modelName, type Study, studyHash } from '../shared/study.js';
 import type { StudyRun } from './study-run.js';
 
@@ -35,6 +37,7 @@ export function studyResult(study: Study, run: StudyRun): Record<string, unknown
     association: describe.association,
     harmonization: harmonizationSection(study, combat, moments, run),
     ...selectionSection(study, run),
+    ...learnedSection(study, run),
     model: published,
     ...(comparators.length > 0 ? { comparators } : {}),
     validation: withoutNotes(validate),
@@ -43,6 +46,17 @@ export function studyResult(study: Study, run: StudyRun): Record<string, unknown
   };
   const plain = plainJson(result, '', notes) as Record<string, unknown>;
   return { ...plain, notes: [...validate.notes, ...notes] };
+}
+
+/** What a later study can take over: `standardize` as its imaging section wants it. Phases of too few sites are not in it. */
+function learnedSection(study: Study, run: StudyRun): Record<string, unknown> {
+  const landmarks = run.results.get('landmarks') as LandmarksResult | undefined;
+  if (landmarks === undefined) return {};
+  const measured = Object.entries(landmarks.phases).filter(([, phase]) => phase !== null);
+  const { within } = landmarks;
+  const phases = Object.fromEntries(measured.map(([name, phase]) => [name, [...phase!.landmarks]]));
+  const from = { study: studyHash(study), result: landmarksDigest({ within, phases }) };
+  return { learned: { landmarks, standardize: { within, phases, from } } };
 }
 
 /** What the models of all training sites were made of, where the study selects features. */

@@ -35,8 +35,15 @@ export interface Cohort {
   readonly train: Uint8Array;
   /** Repeated measurements: n x count x p row-major, NaN = missing; only for studies that judge stability. */
   readonly repeats?: { readonly count: number; readonly values: Float64Array };
+  /** What the images of the cases give a study that learns from them; a case without it does not contribute. */
+  readonly learned?: LearnedFromImages;
   /** Cases left out before anything was computed, counted by site and reason. */
   readonly exclusions: readonly { readonly site: string; readonly reason: string; readonly count: number }[];
+}
+
+export interface LearnedFromImages {
+  /** Landmarks on the standard scale: n x phases x LANDMARK_PERCENTILES row-major, NaN = none. */
+  readonly landmarks?: Float64Array;
 }
 
 export type Outcome =

@@ -38,6 +38,12 @@ export const IMAGE_ERRORS = {
     exit: 2,
     hint: 'Choose with --label a segment or ROI that the file has.',
   },
+  IMAGE_LANDMARKS_UNDEFINED: {
+    fault: 'site',
+    grpc: 'INVALID_ARGUMENT',
+    exit: 2,
+    hint: 'Standardisation needs different intensities where landmarks are measured. See whether the organ mask belongs to the image.',
+  },
   IMAGE_MASK_CHANGED: {
     fault: 'site',
     grpc: 'FAILED_PRECONDITION',
@@ -91,6 +97,12 @@ export const IMAGE_ERRORS = {
     grpc: 'INVALID_ARGUMENT',
     exit: 2,
     hint: 'The model must be one ONNX file that onnxruntime can load, with all weights in it.',
+  },
+  IMAGE_ORGAN_MISSING: {
+    fault: 'site',
+    grpc: 'INVALID_ARGUMENT',
+    exit: 2,
+    hint: 'The study measures landmarks in the organ. Name its mask in the table of images (organ, or organ_label for the same file).',
   },
   IMAGE_PIXEL_TYPE: {
     fault: 'site',

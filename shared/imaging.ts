@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { learnedContradictions, learnSchema, standardizeSchema } from './imaging-learned.js';
 
 /**
  * The `imaging` section of a study: what every site extracts from its images, and how. The settings themselves are those of a PyRadiomics parameter
@@ -59,6 +60,14 @@ export const imagingSchema = z.strictObject({
     })
     .optional()
     .describe('Delta features between two time points; the acquisition must match.'),
+  learn: learnSchema
+    .optional()
+    .describe('What the study learns from the images of its training sites, for a later study to take over.'),
+  standardize: standardizeSchema
+    .optional()
+    .describe(
+      'MRI intensities are put on a standard scale before anything else (Nyúl), by landmarks of an earlier study.',
+    ),
 });
 
 export type Imaging = z.output<typeof imagingSchema>;
@@ -90,6 +99,7 @@ export function imagingContradictions(imaging: Imaging): { path: (string | numbe
           found.push({ path: [list, at], message: `"${phase}" is not among phases` });
       if (pair[0] === pair[1]) found.push({ path: [list, at], message: 'a phase is compared with itself' });
     }
+  found.push(...learnedContradictions(imaging));
   const { delta } = imaging;
   if (delta !== undefined) {
     const at = [delta.from, delta.to].map((name) => imaging.timepoints.indexOf(name));

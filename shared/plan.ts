@@ -9,6 +9,7 @@ import type {
   MomentsSpec,
   ValidateSpec,
 } from './computations/frame.js';
+import type { LandmarksSpec } from './computations/landmarks/declaration.js';
 import { type Arm, type Fit, fitId } from './fits.js';
 import { modelName, type Study, type StudyModel } from './study.js';
 
@@ -23,7 +24,16 @@ export interface Plan {
 /** `instance` is unique in the study (models carry their own names); `computation` names the halves. */
 export interface PlannedComputation {
   readonly instance: string;
-  readonly computation: 'describe' | 'combat' | 'stability' | 'moments' | 'logistic' | 'cox' | 'fedavg' | 'validate';
+  readonly computation:
+    | 'describe'
+    | 'landmarks'
+    | 'combat'
+    | 'stability'
+    | 'moments'
+    | 'logistic'
+    | 'cox'
+    | 'fedavg'
+    | 'validate';
   readonly spec: unknown;
 }
 
@@ -65,6 +75,7 @@ export function planStudy(study: Study): Plan {
     fits,
     computations: [
       { instance: 'describe', computation: 'describe', spec: describe },
+      ...learnedFromImages(study, frame),
       ...(combatFits.length > 0 ? [{ instance: 'combat', computation: 'combat', spec: combat } as const] : []),
       ...(stability === undefined
         ? []
@@ -75,6 +86,14 @@ export function planStudy(study: Study): Plan {
       { instance: 'validate', computation: 'validate', spec: validate },
     ],
   };
+}
+
+/** What the study publishes for a later one; nothing of its own is built on it. */
+function learnedFromImages({ imaging }: Study, frame: Frame): PlannedComputation[] {
+  const landmarks = imaging?.learn?.landmarks;
+  if (imaging === undefined || landmarks === undefined) return [];
+  const spec: LandmarksSpec = { frame, phases: imaging.phases, ...landmarks };
+  return [{ instance: 'landmarks', computation: 'landmarks', spec }];
 }
 
 /** Harmonizations side by side: the study's own first. */

@@ -155,7 +155,15 @@ function modelRules(study: Study, report: Report): void {
   }
 }
 
-const RESERVED: ReadonlySet<string> = new Set(['describe', 'combat', 'stability', 'moments', 'validate', 'ratify']);
+const RESERVED: ReadonlySet<string> = new Set([
+  'describe',
+  'landmarks',
+  'combat',
+  'stability',
+  'moments',
+  'validate',
+  'ratify',
+]);
 
 function validationRules(study: Study, report: Report): void {
   const { validation, sites, harmonization } = study;

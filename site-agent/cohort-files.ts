@@ -9,8 +9,9 @@ import type { ClinicalConfig } from './clinical/config.js';
 import { type CohortLoad, cohortOf } from './cohort.site.js';
 import { type CohortConfig, type CohortMapping, parseCohortConfig } from './cohort-config.js';
 import { parseTable, type Table } from './cohort-table.site.js';
+import { withLearned } from './learned.site.js';
 import { withFeatures } from './radiomics/features-file.js';
-import { readFeatures } from './radiomics/shell/feature-store.js';
+import { readFeatures, readLearned } from './radiomics/shell/feature-store.js';
 import { withRepeats } from './repeats.site.js';
 
 /** The one place of cohort loading that touches files. Everything behind it is pure. */
@@ -34,7 +35,14 @@ export function loadCohort(
 ): CohortLoad {
   const { config, table } = readCohortTable(cohortYaml, study.imaging);
   const load = cohortOf(study, config, table, site, config.site ?? null, isRemoved);
-  return { ...load, cohort: repeated(study, load.cohort, config, dirname(cohortYaml)) };
+  const folder = dirname(cohortYaml);
+  const cohort = repeated(study, load.cohort, config, folder);
+  const { imaging } = study;
+  if (imaging?.learn === undefined) return { ...load, cohort };
+  return {
+    ...load,
+    cohort: withLearned(imaging, cohort, readLearned(imaging, { folder, table: config.images?.table })),
+  };
 }
 
 /** The cohort with the repeated measurements that its cohort.yaml in `folder` names, where the study asks for them. */

@@ -13,6 +13,9 @@ import { checkFedAvgBroadcast } from '../shared/computations/fedavg/check-broadc
 import { fedAvgSite } from '../shared/computations/fedavg/contribute.site.js';
 import { fedAvgDeclaration } from '../shared/computations/fedavg/declaration.js';
 import type { LogisticSpec } from '../shared/computations/frame.js';
+import { checkLandmarksBroadcast } from '../shared/computations/landmarks/check-broadcast.js';
+import { landmarksSite } from '../shared/computations/landmarks/contribute.site.js';
+import { landmarksDeclaration } from '../shared/computations/landmarks/declaration.js';
 import { logisticSite } from '../shared/computations/logistic/contribute.site.js';
 import { logisticDeclaration } from '../shared/computations/logistic/declaration.js';
 import { checkMomentsBroadcast, checkMomentsResult } from '../shared/computations/moments/check-broadcast.js';
@@ -54,6 +57,13 @@ export const SITE_COMPUTATIONS: SiteRegistry = {
     site: fedAvgSite,
     checkBroadcast: checkFedAvgBroadcast,
     checkResult: checkNetworkResult,
+  },
+  // Published for a later study: nothing is built on its result here.
+  landmarks: {
+    declaration: landmarksDeclaration,
+    site: landmarksSite,
+    checkBroadcast: checkLandmarksBroadcast,
+    checkResult: () => undefined,
   },
   logistic: {
     declaration: logisticDeclaration,

@@ -10,6 +10,7 @@ import { approvalRuleSchema, ruleProblems } from './approvers.js';
 /** What a computation may be called here: exactly what this agent has site halves for. */
 export const COMPUTATION_NAMES = [
   'describe',
+  'landmarks',
   'combat',
   'stability',
   'moments',

@@ -10,6 +10,7 @@ import {
   predictorsOf,
   type ValidateSpec,
 } from '../shared/computations/frame.js';
+import type { LandmarksSpec } from '../shared/computations/landmarks/declaration.js';
 import {
   groupsOf,
   outersOf,
@@ -48,6 +49,13 @@ function standIns(
   switch (planned.computation) {
     case 'describe':
       return { broadcasts: describeStandIns(frame), roundsMax: null };
+    case 'landmarks': {
+      const { phases } = planned.spec as LandmarksSpec;
+      return {
+        broadcasts: [{ phase: 'counts' }, { phase: 'sums', measured: Int32Array.from(phases.keys()) }],
+        roundsMax: null,
+      };
+    }
     case 'stability':
       return { broadcasts: [{ phase: 'exponents' }, { phase: 'squares', fits: [] }], roundsMax: null };
     case 'moments':

@@ -3,6 +3,7 @@ import type { ErrorCode } from '../../shared/errors.js';
 import type { ImagingRegion } from '../../shared/imaging.js';
 import type { FeatureSet, FeatureValue } from './feature.js';
 import type { RegionResult } from './region-extract.js';
+import type { PhaseStandard } from './standard-image.js';
 import type { StudyExtraction } from './study-extraction.js';
 
 /** What a thread is asked: paths are absolute and stay in this process. */
@@ -13,6 +14,10 @@ export interface RegionRequest {
   readonly organ: { readonly mask: string; readonly label: number } | null;
   readonly region: ImagingRegion;
   readonly extraction: StudyExtraction;
+  /** The study's standard scale of intensities, and the organ where landmarks are measured in it; null where it has none. */
+  readonly standard:
+    | (PhaseStandard & { readonly organ: { readonly mask: string; readonly label: number } | null })
+    | null;
 }
 
 /** A result as it is kept in the cache and sent between threads: plain JSON. */

@@ -5,6 +5,7 @@ import type { IbsiSettings } from './ibsi/settings.js';
 import { parseIbsiSettings } from './ibsi-profile.js';
 import { type ExtractionSettings, parseSettings } from './settings.js';
 import { type CanonicalSettings, canonicalSettings } from './settings-digest.js';
+import { standardOf } from './standard-image.js';
 
 /** A study's settings as the extraction takes them, under the profile that the study names. */
 export type StudyExtraction =
@@ -36,8 +37,20 @@ export function imagingDigest(canonical: CanonicalSettings): string {
 }
 
 /** Of one region's extraction alone: what its cached features depend on besides image and mask. */
-export function regionDigest(imaging: Imaging, region: Imaging['regions'][number]): string {
+export function regionDigest(imaging: Imaging, region: Imaging['regions'][number], phase: string): string {
   const canonical = canonicalImaging(imaging);
-  const own = { profile: imaging.profile, settings: canonical['settings'], region: { ...region, name: '' } };
+  const own = {
+    profile: imaging.profile,
+    settings: canonical['settings'],
+    region: { ...region, name: '' },
+    ...learnedBefore(imaging, phase),
+  };
   return createHash('sha256').update('concordat region 1\n').update(canonicalJson(own)).digest('hex');
+}
+
+/** What was learned from other cases and goes into images of this phase, with where it comes from. */
+function learnedBefore({ standardize }: Imaging, phase: string): Record<string, unknown> {
+  if (standardize === undefined) return {};
+  const { from } = standardize;
+  return { standardize: { ...standardOf(standardize, phase), from } };
 }

@@ -8,7 +8,8 @@ import { caseFeatures, type ExtractedRegion } from '../case-features.js';
 import { type CasePlan, casePlans } from '../case-plan.js';
 import { failureOf } from '../extract.js';
 import type { CaseRow } from '../features-file.js';
-import { type KeptRegion, readKept, resultOf } from '../region-task.js';
+import { type KeptRegion, type RegionRequest, readKept, resultOf } from '../region-task.js';
+import { type PhaseStandard, standardOf } from '../standard-image.js';
 import { regionDigest, type StudyExtraction, studyExtraction } from '../study-extraction.js';
 import { FileDigests } from './file-digests.js';
 import { RegionPool } from './region-pool.js';
@@ -38,7 +39,12 @@ export async function extractCohort(
   options: CohortExtractionOptions,
 ): Promise<CaseRow[]> {
   const plans = casePlans(imaging, rows);
-  const regions = new RegionExtraction(studyExtraction(imaging), options, (region) => regionDigest(imaging, region));
+  const regions = new RegionExtraction(
+    studyExtraction(imaging),
+    options,
+    (region, phase) => regionDigest(imaging, region, phase),
+    (phase) => standardOf(imaging.standardize, phase),
+  );
   let done = 0;
   let failed = 0;
   const one = async (plan: CasePlan): Promise<CaseRow> => {
@@ -71,7 +77,7 @@ async function caseRow(imaging: Imaging, plan: CasePlan, regions: RegionExtracti
   const extracted: ExtractedRegion[] = [];
   const reasons: string[] = plan.missing.map((what) => `no image of ${what}`);
   for (const task of plan.tasks) {
-    const kept = await regions.of(task.row, task.region);
+    const kept = await regions.of(task.row, task.region, task.phase);
     const result = resultOf(kept);
     const where = [task.timepoint, task.phase, task.region.name].filter((word) => word !== '').join(' ');
     if (result.status === 'failed') {
@@ -94,22 +100,27 @@ export class RegionExtraction {
   constructor(
     private readonly extraction: StudyExtraction,
     private readonly options: CohortExtractionOptions,
-    private readonly digestOf: (region: ImagingRegion) => string,
+    private readonly digestOf: (region: ImagingRegion, phase: string) => string,
+    private readonly standardOf: (phase: string) => PhaseStandard | null = () => null,
   ) {
     mkdirSync(path.join(options.store, 'cache'), { recursive: true });
     this.pool = new RegionPool(options.threads, options.threadFile);
     this.digests = new FileDigests(path.join(options.store, 'files.json'));
   }
 
-  async of(row: ImageRow, region: ImagingRegion): Promise<KeptRegion> {
+  async of(row: ImageRow, region: ImagingRegion, phase: string): Promise<KeptRegion> {
     const at = (file: string) => path.resolve(this.options.folder, file);
     const usesOrgan = region.withinOrgan && (region.kind === 'ring' || region.kind === 'dilated') && row.organ !== null;
     const organ = usesOrgan ? { mask: at(row.organ!), label: row.organLabel } : null;
+    const standard = this.standardFor(row, phase, at);
     let key: string;
     try {
       const files = [await this.digests.of(at(row.image)), await this.digests.of(at(row.mask))];
       if (organ !== null) files.push(await this.digests.of(organ.mask));
-      const content = [VALUES_VERSION, this.digestOf(region), files, row.label, organ?.label ?? null];
+      const measuredIn = standard?.organ ?? null;
+      if (measuredIn !== null) files.push(await this.digests.of(measuredIn.mask));
+      const labels = [row.label, organ?.label ?? null, ...(measuredIn === null ? [] : [measuredIn.label])];
+      const content = [VALUES_VERSION, this.digestOf(region, phase), files, ...labels];
       key = createHash('sha256').update(JSON.stringify(content)).digest('hex');
     } catch (error) {
       return { format: 1, status: 'failed', reason: { ...failureOf(error) } };
@@ -117,11 +128,18 @@ export class RegionExtraction {
     const file = path.join(this.options.store, 'cache', `${key}.json`);
     const known = existsSync(file) ? readKept(readFileSync(file, 'utf8')) : null;
     if (known !== null) return known;
-    const request = { image: at(row.image), mask: at(row.mask), label: row.label, organ, region };
+    const request = { image: at(row.image), mask: at(row.mask), label: row.label, organ, region, standard };
     const kept = await this.pool.extract({ ...request, extraction: this.extraction });
     // What failed is tried again next time: memory, a disk or a share may be there then.
     if (kept.status === 'ok') writeReplacing(file, JSON.stringify(kept), 0o600);
     return kept;
+  }
+
+  private standardFor(row: ImageRow, phase: string, at: (file: string) => string): RegionRequest['standard'] {
+    const standard = this.standardOf(phase);
+    if (standard === null) return null;
+    const measured = standard.within === 'organ' && row.organ !== null;
+    return { ...standard, organ: measured ? { mask: at(row.organ!), label: row.organLabel } : null };
   }
 
   async close(): Promise<void> {

@@ -7,8 +7,10 @@ import type { Imaging } from '../../../shared/imaging.js';
 import { parseTable, type Table } from '../../cohort-table.site.js';
 import { imageRows } from '../../imaging/images-table.js';
 import { type CaseRow, caseCsv, type FeaturesAbout, namesOf, otherSettings, parseAbout } from '../features-file.js';
+import { type LearnedFile, parseLearned } from '../learned-task.js';
 import { canonicalImaging, imagingDigest } from '../study-extraction.js';
 import { type CohortExtractionOptions, extractCohort } from './cohort-extraction.js';
+import { learnFromCohort } from './learned-extraction.js';
 
 /** Folder of a cohort's features, beside its cohort.yaml. */
 export const FEATURES_FOLDER = 'features';
@@ -51,6 +53,22 @@ export function readFeatures(imaging: Imaging, place: ImagesPlace): Table {
   );
 }
 
+/**
+ * What the study learns from this site's images, as it was measured with the features.
+ *
+ * @throws ConcordatError COHORT_FEATURES_MISSING where it was not, or the file is damaged.
+ */
+export function readLearned(imaging: Imaging, place: ImagesPlace): LearnedFile {
+  const file = fileOf(place, imagingDigest(canonicalImaging(imaging)), 'learned.json');
+  const learned = existsSync(file) ? parseLearned(readFileSync(file, 'utf8')) : null;
+  if (learned === null)
+    throw new ConcordatError(
+      'COHORT_FEATURES_MISSING',
+      'what the study learns from the images is not measured yet, or its file is damaged',
+    );
+  return learned;
+}
+
 /** Extracts what is not extracted yet and keeps the table of features. Gives its rows and its place. */
 export async function ensureFeatures(
   imaging: Imaging,
@@ -65,6 +83,10 @@ export async function ensureFeatures(
   mkdirSync(store, { recursive: true });
   const folder = path.dirname(path.resolve(place.folder, place.table!));
   const found = await extractCohort(imaging, rows, { ...options, folder, store });
+  if (imaging.learn !== undefined) {
+    const learned = await learnFromCohort(imaging, rows, { ...options, folder, store });
+    writeReplacing(fileOf(place, digest, 'learned.json'), `${JSON.stringify(learned)}\n`, 0o600);
+  }
   const about: FeaturesAbout = {
     format: 'concordat-features-1',
     digest,
@@ -79,7 +101,7 @@ export async function ensureFeatures(
 }
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
-const fileOf = ({ folder }: ImagesPlace, digest: string, kind: 'csv' | 'json'): string =>
+const fileOf = ({ folder }: ImagesPlace, digest: string, kind: 'csv' | 'json' | 'learned.json'): string =>
   path.join(folder, FEATURES_FOLDER, `${digest.slice(0, 12)}.${kind}`);
 
 function aboutOf(place: ImagesPlace, digest: string): FeaturesAbout | null {

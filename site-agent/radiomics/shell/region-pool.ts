@@ -2,26 +2,27 @@ import { Worker } from 'node:worker_threads';
 import { ConcordatError } from '../../../shared/errors.js';
 import type { KeptRegion, RegionRequest } from '../region-task.js';
 
-interface Waiting {
-  readonly request: RegionRequest;
-  readonly resolve: (kept: KeptRegion) => void;
+interface Waiting<Request, Kept> {
+  readonly request: Request;
+  readonly resolve: (kept: Kept | Failed) => void;
   readonly reject: (error: Error) => void;
 }
 
-type Answer = { readonly kept: KeptRegion } | { readonly bug: string };
+type Failed = Extract<KeptRegion, { status: 'failed' }>;
+type Answer<Kept> = { readonly kept: Kept } | { readonly bug: string };
 
 /** Threads that read images and extract regions, each one region at a time. Whatever their number, the features are the same. */
-export class RegionPool {
+export class RegionPool<Request = RegionRequest, Kept = KeptRegion> {
   private readonly idle: Worker[] = [];
-  private readonly working = new Map<Worker, Waiting>();
-  private readonly queue: Waiting[] = [];
+  private readonly working = new Map<Worker, Waiting<Request, Kept>>();
+  private readonly queue: Waiting<Request, Kept>[] = [];
 
   constructor(
     private readonly threads: number,
     private readonly file = new URL('./region-thread.js', import.meta.url),
   ) {}
 
-  extract(request: RegionRequest): Promise<KeptRegion> {
+  extract(request: Request): Promise<Kept | Failed> {
     return new Promise((resolve, reject) => {
       this.queue.push({ request, resolve, reject });
       this.next();
@@ -44,7 +45,7 @@ export class RegionPool {
 
   private start(): Worker {
     const worker = new Worker(this.file);
-    worker.on('message', (answer: Answer) => {
+    worker.on('message', (answer: Answer<Kept>) => {
       const waiting = this.working.get(worker)!;
       this.working.delete(worker);
       this.idle.push(worker);

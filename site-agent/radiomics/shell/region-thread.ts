@@ -1,36 +1,32 @@
 import { parentPort } from 'node:worker_threads';
 import { readImage } from '../../imaging/shell/read-file.js';
-import { type MaskFile, readMask } from '../../imaging/shell/read-mask.js';
+import { readMask } from '../../imaging/shell/read-mask.js';
 import type { Volume } from '../../imaging/volume.js';
 import { failureOf } from '../extract.js';
 import { extractRegion } from '../region-extract.js';
 import { type KeptRegion, keptOf, type RegionRequest } from '../region-task.js';
-
-/** The last files read: regions of one image come in a row. */
-class LastRead<T extends Volume | MaskFile> {
-  private readonly kept = new Map<string, T>();
-
-  constructor(
-    private readonly read: (path: string) => Promise<T>,
-    private readonly atMost: number,
-  ) {}
-
-  async of(path: string): Promise<T> {
-    const known = this.kept.get(path);
-    if (known !== undefined) return known;
-    if (this.kept.size >= this.atMost) this.kept.delete(this.kept.keys().next().value!);
-    const found = await this.read(path);
-    this.kept.set(path, found);
-    return found;
-  }
-}
+import { standardImage } from '../standard-image.js';
+import { LastRead } from './last-read.js';
 
 const images = new LastRead(readImage, 1);
 const masks = new LastRead(readMask, 2);
+const standards = new LastRead<Volume>(readImage, 1);
 
-async function kept({ image: imagePath, mask, label, organ, region, extraction }: RegionRequest): Promise<KeptRegion> {
+/** The image, on the study's standard scale where it has one. */
+async function imageOf({ image: imagePath, standard }: RegionRequest): Promise<Volume> {
+  const image = await images.of(imagePath);
+  if (standard === null) return image;
+  return standards.ofMade(JSON.stringify([imagePath, standard]), async () => {
+    const { organ } = standard;
+    const inside = organ === null ? null : (await masks.of(organ.mask)).region(organ.label, image);
+    return standardImage(image, inside, standard);
+  });
+}
+
+async function kept(request: RegionRequest): Promise<KeptRegion> {
+  const { mask, label, organ, region, extraction } = request;
   try {
-    const image = await images.of(imagePath);
+    const image = await imageOf(request);
     const lesion = (await masks.of(mask)).region(label, image);
     const around = organ === null ? null : (await masks.of(organ.mask)).region(organ.label, image);
     return keptOf(extractRegion({ image, lesion, organ: around }, region, extraction));

@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { writeReplacing } from '../../../shared/durable-files.js';
+import type { Imaging } from '../../../shared/imaging.js';
+import type { ImageRow } from '../../imaging/images-table.js';
+import { casePlans, pairs } from '../case-plan.js';
+import { failureOf } from '../extract.js';
+import {
+  type KeptLearned,
+  type LearnedCase,
+  type LearnedFile,
+  type LearnRequest,
+  meanOf,
+  readKeptLearned,
+  type Wanted,
+} from '../learned-task.js';
+import { type CohortExtractionOptions, inOrder } from './cohort-extraction.js';
+import { FileDigests } from './file-digests.js';
+import { RegionPool } from './region-pool.js';
+
+/** Changes whenever a release of this program gives other values for the same settings: what is in the cache is not used then. */
+const VALUES_VERSION = 1;
+
+/**
+ * What the study learns from, of each case of the table: never leaves the site but in sums. An image that cannot be used is left aside; why is in the table
+ * of features, because its features fail for the same reason.
+ */
+export async function learnFromCohort(
+  imaging: Imaging,
+  rows: readonly ImageRow[],
+  options: CohortExtractionOptions,
+): Promise<LearnedFile> {
+  const images = new LearnedImages(options);
+  try {
+    const cases = await inOrder(casePlans(imaging, rows), 2 * options.threads, async ({ case: name, tasks }) => {
+      const own = rowsByPhase(
+        imaging,
+        tasks.map(({ phase, row }) => ({ phase, row })),
+      );
+      return { case: name, ...(await landmarksOf(imaging, own, images)) };
+    });
+    return { format: 'concordat-learned-1', cases };
+  } finally {
+    await images.close();
+  }
+}
+
+/** Images of each phase, each once however many lesions are in it. */
+function rowsByPhase(
+  imaging: Imaging,
+  tasks: readonly { readonly phase: string; readonly row: ImageRow }[],
+): Map<string, ImageRow[]> {
+  const phases = new Map<string, ImageRow[]>(pairs(imaging).map(({ phase }) => [phase, []]));
+  for (const { phase, row } of tasks) {
+    const known = phases.get(phase)!;
+    if (!known.some(({ image }) => image === row.image)) known.push(row);
+  }
+  return phases;
+}
+
+async function landmarksOf(
+  imaging: Imaging,
+  own: ReadonlyMap<string, readonly ImageRow[]>,
+  images: LearnedImages,
+): Promise<Pick<LearnedCase, 'landmarks'>> {
+  const section = imaging.learn?.landmarks;
+  if (section === undefined) return {};
+  const landmarks: Record<string, number[]> = {};
+  for (const [phase, rows] of own) {
+    const found: (readonly number[])[] = [];
+    for (const row of rows) {
+      const kept = await images.of(row, { kind: 'landmarks', within: section.within });
+      if (kept.status === 'ok') found.push(kept.values);
+    }
+    if (found.length > 0) landmarks[phase] = meanOf(found);
+  }
+  return { landmarks };
+}
+
+/** Images through the cache and the threads. */
+class LearnedImages {
+  private readonly pool: RegionPool<LearnRequest, KeptLearned>;
+  private readonly digests: FileDigests;
+
+  constructor(private readonly options: CohortExtractionOptions) {
+    mkdirSync(path.join(options.store, 'cache'), { recursive: true });
+    const beside = options.threadFile ?? new URL('./region-thread.js', import.meta.url);
+    this.pool = new RegionPool(options.threads, new URL('./learned-thread.js', beside));
+    this.digests = new FileDigests(path.join(options.store, 'files.json'));
+  }
+
+  async of(row: ImageRow, want: Wanted): Promise<KeptLearned> {
+    const at = (file: string) => path.resolve(this.options.folder, file);
+    const usesOrgan = want.within === 'organ' && row.organ !== null;
+    const organ = usesOrgan ? { mask: at(row.organ!), label: row.organLabel } : null;
+    let key: string;
+    try {
+      const files = [await this.digests.of(at(row.image))];
+      if (organ !== null) files.push(await this.digests.of(organ.mask));
+      const content = ['learned', VALUES_VERSION, want, files, organ?.label ?? null];
+      key = createHash('sha256').update(JSON.stringify(content)).digest('hex');
+    } catch (error) {
+      return { format: 1, status: 'failed', reason: { ...failureOf(error) } };
+    }
+    const file = path.join(this.options.store, 'cache', `${key}.json`);
+    const known = existsSync(file) ? readKeptLearned(readFileSync(file, 'utf8')) : null;
+    if (known !== null) return known;
+    const kept = await this.pool.extract({ image: at(row.image), organ, want });
+    if (kept.status === 'ok') writeReplacing(file, JSON.stringify(kept), 0o600);
+    return kept;
+  }
+
+  async close(): Promise<void> {
+    this.digests.save();
+    await this.pool.close();
+  }
+}

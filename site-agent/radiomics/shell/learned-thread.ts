@@ -1,0 +1,23 @@
+import { parentPort } from 'node:worker_threads';
+import { readImage } from '../../imaging/shell/read-file.js';
+import { readMask } from '../../imaging/shell/read-mask.js';
+import { failureOf } from '../extract.js';
+import { type KeptLearned, type LearnRequest, learnedFrom } from '../learned-task.js';
+
+async function kept({ image: imagePath, organ, want }: LearnRequest): Promise<KeptLearned> {
+  try {
+    const image = await readImage(imagePath);
+    const around = organ === null ? null : (await readMask(organ.mask)).region(organ.label, image);
+    return { format: 1, status: 'ok', values: learnedFrom(want, image, around) };
+  } catch (error) {
+    return { format: 1, status: 'failed', reason: { ...failureOf(error) } };
+  }
+}
+
+parentPort!.on('message', (request: LearnRequest) => {
+  kept(request)
+    .then((found) => parentPort!.postMessage({ kept: found }))
+    .catch((error: unknown) =>
+      parentPort!.postMessage({ bug: error instanceof Error ? error.message : String(error) }),
+    );
+});
