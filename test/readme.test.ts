@@ -181,7 +181,7 @@ function concordat(args: readonly string[]): { status: number | null; stdout: st
 }
 
 function nameOf(words: readonly string[]): string {
-  const single = ['simulate', 'predict', 'demo'];
+  const single = ['simulate', 'predict', 'demo', 'extract', 'inspect', 'phantom', 'scores'];
   if (single.includes(words[0]!)) return words[0]!;
   // These are themselves groups of commands.
   return words.slice(0, ['cohort', 'approver'].includes(words[1]!) ? 3 : 2).join(' ');
