@@ -4,11 +4,13 @@ import path from 'node:path';
 import { ConcordatError } from '../shared/errors.js';
 import { writeNifti } from '../site-agent/imaging/nifti-write.js';
 import { writeNrrd } from '../site-agent/imaging/nrrd-write.js';
+import { requireAcceptedMask } from '../site-agent/imaging/shell/accepted-mask.js';
 import { type Extraction, type FailureReason, failureOf, type Source } from '../site-agent/radiomics/extract.js';
 import { featureCsv, featureJson, featureRow } from '../site-agent/radiomics/feature-table.js';
 import { extractByIbsi, parseIbsiSettings } from '../site-agent/radiomics/ibsi-profile.js';
 import { defaultSettings, type ExtractionSettings, parseSettings } from '../site-agent/radiomics/settings.js';
 import { canonicalSettings, settingsDigest } from '../site-agent/radiomics/settings-digest.js';
+import { withDeepFeatures } from '../site-agent/radiomics/shell/deep-encoder.js';
 import { ExtractionPool } from '../site-agent/radiomics/shell/extraction-pool.js';
 import { readSource } from '../site-agent/radiomics/shell/read-source.js';
 
@@ -16,6 +18,8 @@ export interface ExtractOneOptions {
   readonly image: string;
   readonly mask: string;
   readonly params?: string;
+  /** Settings of an encoder whose deep features are added. */
+  readonly deep?: string;
   readonly profile: 'pyradiomics' | 'ibsi';
   readonly label?: number;
   readonly name: { readonly case: string; readonly phase: string; readonly timepoint: string };
@@ -38,7 +42,8 @@ export interface ExtractOneOutcome {
 /** One region of one image, from files to a file. */
 export async function extractOne(options: ExtractOneOptions): Promise<ExtractOneOutcome> {
   requireFiles(options);
-  const work = options.profile === 'ibsi' ? ibsiWork(options) : pyradiomicsWork(options);
+  const base = options.profile === 'ibsi' ? ibsiWork(options) : pyradiomicsWork(options);
+  const work = options.deep === undefined ? base : await withDeepFeatures(base, options.deep);
   const extraction = await extracted(options, work);
   if (extraction.status === 'ok') for (const note of new Set(extraction.notes)) options.progress(`note: ${note}`);
   const row = featureRow({ ...options.name, label: work.label, settingsDigest: work.digest }, extraction);
@@ -76,8 +81,9 @@ export async function extractMapsOne(
 }
 
 function requireFiles(options: ExtractOneOptions): void {
-  for (const file of [options.image, options.mask, options.params])
+  for (const file of [options.image, options.mask, options.params, options.deep])
     if (file !== undefined && !existsSync(file)) throw new ConcordatError('CLI_FILE_MISSING', `${file} does not exist`);
+  requireAcceptedMask(options.mask);
 }
 
 /** What is done with an image and its mask, and what the table says of it. */

@@ -11,6 +11,7 @@ interface ExtractOptions {
   readonly image?: string;
   readonly mask?: string;
   readonly params?: string;
+  readonly deep?: string;
   readonly profile: string;
   readonly label?: number;
   readonly case: string;
@@ -33,6 +34,7 @@ export function registerExtract(program: Command): void {
     .option('--image <file>', 'NIfTI, NRRD or a folder of DICOM')
     .option('--mask <file>', 'the region on the same grid')
     .option('--params <yaml>', 'a PyRadiomics parameter file as it is; under --profile ibsi a file of IBSI settings')
+    .option('--deep <yaml>', 'also the deep features of an ONNX encoder: a file with a section `deep`')
     .option('--profile <name>', 'pyradiomics or ibsi: whose definitions and names', 'pyradiomics')
     .option(
       '--label <n>',
@@ -65,6 +67,7 @@ A region without features has status "failed" and a reason; the exit status is t
         name: { case: options.case, phase: options.phase, timepoint: options.timepoint },
         resampleMask: options.resampleMask === true,
         ...(options.params === undefined ? {} : { params: options.params }),
+        ...(options.deep === undefined ? {} : { deep: options.deep }),
         ...(options.label === undefined ? {} : { label: options.label }),
         ...(options.threads === undefined ? {} : { threads: options.threads }),
         ...(options.out === undefined ? {} : { out: options.out }),
@@ -127,6 +130,8 @@ function checkUsage(options: ExtractOptions): void {
     if (options.study !== undefined && options.params !== undefined)
       problems.push('the study has its settings: leave --params out');
     if (options.mode !== 'segment') problems.push('--mode voxel is of one image');
+    if (options.deep !== undefined && (options.cohort !== undefined || options.mode === 'voxel'))
+      problems.push('--deep goes with one image and --mode segment');
     if (problems.length > 0) throw new ConcordatError('CLI_USAGE', problems.join('; '));
     return;
   }

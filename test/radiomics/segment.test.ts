@@ -11,6 +11,8 @@ import { readImageFile } from '../../site-agent/imaging/shell/read-file.js';
 import type { Vec3, Volume } from '../../site-agent/imaging/volume.js';
 import { segmentPlan } from '../../site-agent/radiomics/deep/segment.js';
 import { parseSegmentSettings } from '../../site-agent/radiomics/deep/settings.js';
+import { defaultSettings } from '../../site-agent/radiomics/settings.js';
+import { RegionExtraction } from '../../site-agent/radiomics/shell/cohort-extraction.js';
 import { proposeMask } from '../../site-agent/radiomics/shell/propose-mask.js';
 import { compiledWorker } from '../bundle/compiled-worker.js';
 import { testGrid, testVolume } from '../support/images.js';
@@ -187,6 +189,27 @@ describe('a proposal', () => {
     writeFileSync(file('plain.nii'), gunzipSync(readFileSync(mask)));
     expect(codeOf(() => requireAcceptedMask(file('plain.nii')))).toBe('IMAGE_MASK_NOT_ACCEPTED');
     expect(codeOf(() => acceptMask(mask, 'A. Reader', ''))).toBe('CLI_USAGE');
+  });
+
+  it('is refused by the extraction of a cohort too, before anything is taken from the cache', async () => {
+    await propose(identityModel(FREE), {});
+    const options = { folder, store: file('features'), threads: 1 };
+    const regions = new RegionExtraction(
+      { profile: 'pyradiomics', settings: defaultSettings() },
+      options,
+      () => 'digest',
+    );
+    const region = { name: 'lesion', kind: 'lesion', withinOrgan: true } as const;
+    const files = { image: 'image.nii.gz', mask: 'mask.nii.gz', organ: null, organLabel: 1, label: 1 };
+    const row = { ...files, case: 'c', phase: '', timepoint: '', date: null, reader: '' };
+    try {
+      expect(await regions.of(row, region)).toMatchObject({
+        status: 'failed',
+        reason: { code: 'IMAGE_MASK_NOT_ACCEPTED' },
+      });
+    } finally {
+      await regions.close();
+    }
   });
 
   it('is nothing that a mask of a person’s needs', () => {

@@ -10,6 +10,7 @@ export const TAG = {
   sliceThickness: 0x00180050,
   spacingBetweenSlices: 0x00180088,
   gantryTilt: 0x00181120,
+  convolutionKernel: 0x00181210,
   seriesInstance: 0x0020000e,
   seriesNumber: 0x00200011,
   position: 0x00200032,

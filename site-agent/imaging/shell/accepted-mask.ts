@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readSync, statSync, writeFileSync } from 'node:fs';
 import { writeReplacing } from '../../../shared/durable-files.js';
 import { ConcordatError } from '../../../shared/errors.js';
 import {
@@ -28,8 +28,20 @@ export function requireAcceptedMask(path: string): void {
   const note = readNote(path);
   // A folder holds DICOM, which no model of ours writes.
   if (note === null && existsSync(path) && statSync(path).isDirectory()) return;
-  const bytes = bytesAt(path);
-  assertAccepted(note, isMarked(bytes), note === null ? '' : sha256(bytes));
+  if (note === null) assertAccepted(null, isMarked(startOf(path)), '');
+  else assertAccepted(note, true, sha256(bytesAt(path)));
+}
+
+/** As much of a file as its header needs, so that masks of persons are not read twice. */
+function startOf(path: string): Uint8Array {
+  if (!existsSync(path)) return bytesAt(path);
+  const handle = openSync(path, 'r');
+  try {
+    const bytes = new Uint8Array(4096);
+    return bytes.subarray(0, readSync(handle, bytes));
+  } finally {
+    closeSync(handle);
+  }
 }
 
 /** The note beside a mask; null where there is none. */

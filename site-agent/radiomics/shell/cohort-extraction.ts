@@ -4,6 +4,7 @@ import path from 'node:path';
 import { writeReplacing } from '../../../shared/durable-files.js';
 import type { Imaging, ImagingRegion } from '../../../shared/imaging.js';
 import type { ImageRow } from '../../imaging/images-table.js';
+import { requireAcceptedMask } from '../../imaging/shell/accepted-mask.js';
 import { caseFeatures, type ExtractedRegion } from '../case-features.js';
 import { type CasePlan, casePlans } from '../case-plan.js';
 import { failureOf } from '../extract.js';
@@ -115,6 +116,8 @@ export class RegionExtraction {
     const standard = this.standardFor(row, phase, at);
     let key: string;
     try {
+      // Before the cache is asked, because nobody's acceptance is part of its key.
+      for (const mask of new Set([at(row.mask), ...(organ === null ? [] : [organ.mask])])) requireAcceptedMask(mask);
       const files = [await this.digests.of(at(row.image)), await this.digests.of(at(row.mask))];
       if (organ !== null) files.push(await this.digests.of(organ.mask));
       const measuredIn = standard?.organ ?? null;
