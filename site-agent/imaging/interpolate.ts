@@ -1,3 +1,4 @@
+import { type AlignedPositions, fourTapRows, type Kernel, nearestRows, type RowSampler } from './aligned-rows.js';
 import { splineCoefficients } from './bspline.js';
 import { emptyLike } from './crop.js';
 import { itkInverse } from './itk-inverse.js';
@@ -46,9 +47,27 @@ export function resampleVolume<T extends Samples, O extends Samples = T>(
 ): Volume<T | O> {
   const data = emptyLike<Samples>(options.pixelType ?? volume.data, voxelCount(target)) as T | O;
   const outside = options.outside ?? 0;
-  const sample = samplerOf(volume, target, interpolator);
   const [lowest, highest] = rangeOf(data);
   const [nx, ny, nz] = target.size;
+  const positions = alignedPositions(volume, target);
+  const sampleRow = positions === null ? null : rowSamplerOf(volume, target, interpolator, positions);
+  if (sampleRow !== null) {
+    const [insideX, insideY, insideZ] = positions!.isInside;
+    const row = new Float64Array(nx);
+    data.fill(outside);
+    for (let z = 0, at = 0; z < nz; z++)
+      for (let y = 0; y < ny; y++, at += nx) {
+        if (insideY[y] === 0 || insideZ[z] === 0) continue;
+        sampleRow(y, z, row);
+        for (let x = 0; x < nx; x++) {
+          if (insideX[x] === 0) continue;
+          const value = row[x]!;
+          data[at + x] = value < lowest ? lowest : value > highest ? highest : value;
+        }
+      }
+    return { ...gridOf(target), data };
+  }
+  const sample = samplerOf(volume, target, interpolator);
   const toIndex = indexMap(volume, target);
   const position = new Float64Array(3);
   const { size } = volume;
@@ -68,6 +87,39 @@ export function resampleVolume<T extends Samples, O extends Samples = T>(
       }
     }
   return { ...gridOf(target), data };
+}
+
+const isDiagonal = (matrix: readonly number[]): boolean => matrix.every((entry, k) => k % 4 === 0 || entry === 0);
+
+/** Positions axis by axis where the target's axes are the image's and both are the patient's; null elsewhere. */
+function alignedPositions(volume: Grid, target: Grid): AlignedPositions | null {
+  if (!isDiagonal(volume.direction) || !isDiagonal(target.direction)) return null;
+  const [nx, ny, nz] = target.size;
+  const toIndex = indexMap(volume, target);
+  const [start, end] = [toIndex(0, 0, 0)[0], toIndex(nx, 0, 0)[0]];
+  const at = [
+    Float64Array.from({ length: nx }, (_, x) => start + (x / nx) * (end - start)),
+    Float64Array.from({ length: ny }, (_, y) => toIndex(0, y, 0)[1]),
+    Float64Array.from({ length: nz }, (_, z) => toIndex(0, 0, z)[2]),
+  ] as const;
+  const within = (axis: 0 | 1 | 2) =>
+    Uint8Array.from(at[axis], (position) => (position >= -0.5 && position < volume.size[axis] - 0.5 ? 1 : 0));
+  return { at, isInside: [within(0), within(1), within(2)] };
+}
+
+/** Rows at once for the interpolators that are used most. */
+function rowSamplerOf(
+  volume: Volume,
+  target: Grid,
+  interpolator: Interpolator,
+  positions: AlignedPositions,
+): RowSampler | null {
+  const { data, size } = volume;
+  if (interpolator === 'nearest') return nearestRows(data, size, positions);
+  if (interpolator === 'cubic') return fourTapRows(CUBIC, data, wholeBox(size), size, positions);
+  if (interpolator !== 'bspline') return null;
+  const { data: coefficients, box } = splineCoefficients(data, size, support(volume, target, 4));
+  return fourTapRows(SPLINE, coefficients, box, size, positions);
 }
 
 function isInside(position: Float64Array, size: Vec3): boolean {
@@ -171,16 +223,6 @@ function linearSampler(data: Samples, [nx, ny, nz]: Vec3): Sampler {
     const first = plane(base);
     return first + (plane(base + dz) - first) * fz;
   };
-}
-
-/** A separable interpolation kernel of an even or odd number of taps. */
-interface Kernel {
-  readonly taps: number;
-  /** First voxel of the support of a position, before the boundary is applied. */
-  first(position: number): number;
-  weigh(position: number, first: number, weights: Float64Array, count: number): void;
-  /** Voxel within `count` voxels that stands for one outside. */
-  inside(voxel: number, count: number): number;
 }
 
 function kernelSampler(data: Samples, box: Box, size: Vec3, kernel: Kernel): Sampler {
