@@ -1,5 +1,6 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { writeReplacing } from '../shared/durable-files.js';
 import { ConcordatError } from '../shared/errors.js';
 import type { ImagingRegion } from '../shared/imaging.js';
 import { parseStudy } from '../shared/study-parse.js';
@@ -102,11 +103,8 @@ export async function extractCohortFiles(options: ExtractCohortOptions): Promise
 
 const LESION: ImagingRegion = { name: 'lesion', kind: 'lesion', withinOrgan: true };
 
-/** Rows hold names of cases: nobody else on the machine needs to read them. */
-function writeOut(file: string, content: string): void {
-  mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
-  writeFileSync(file, content, { mode: 0o600 });
-}
+/** Rows hold names of cases: nobody else on the machine needs to read them, whatever was there before. */
+const writeOut = (file: string, content: string): void => writeReplacing(path.resolve(file), content, 0o600);
 
 function settingsOf(options: ExtractCohortOptions): { extraction: StudyExtraction; digest: string } {
   const text = options.params === undefined ? null : readFileSync(options.params, 'utf8');

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
+import { writeReplacing } from '../shared/durable-files.js';
 import { ConcordatError } from '../shared/errors.js';
 import { writeNifti } from '../site-agent/imaging/nifti-write.js';
 import { writeNrrd } from '../site-agent/imaging/nrrd-write.js';
@@ -50,8 +51,8 @@ export async function extractOne(options: ExtractOneOptions): Promise<ExtractOne
   const document = featureJson([row]);
   const csv = featureCsv([row]);
   if (options.out !== undefined) {
-    mkdirSync(path.dirname(path.resolve(options.out)), { recursive: true });
-    writeFileSync(options.out, /\.json$/i.test(options.out) ? `${JSON.stringify(document, null, 2)}\n` : csv);
+    const content = /\.json$/i.test(options.out) ? `${JSON.stringify(document, null, 2)}\n` : csv;
+    writeReplacing(path.resolve(options.out), content, 0o600);
   }
   return { features: row.features.size, failure: row.reason, written: options.out ?? null, text: csv, document };
 }

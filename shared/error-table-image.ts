@@ -44,6 +44,12 @@ export const IMAGE_ERRORS = {
     exit: 2,
     hint: 'Standardisation needs different intensities where landmarks are measured. See whether the organ mask belongs to the image.',
   },
+  IMAGE_LEVELS_TOO_MANY: {
+    fault: 'site',
+    grpc: 'INVALID_ARGUMENT',
+    exit: 2,
+    hint: 'Choose a wider binWidth, or a binCount; or see with `concordat inspect` whether one voxel has an intensity far from all others.',
+  },
   IMAGE_MASK_CHANGED: {
     fault: 'site',
     grpc: 'FAILED_PRECONDITION',
@@ -103,6 +109,12 @@ export const IMAGE_ERRORS = {
     grpc: 'INVALID_ARGUMENT',
     exit: 2,
     hint: 'The study measures landmarks in the organ. Name its mask in the table of images (organ, or organ_label for the same file).',
+  },
+  IMAGE_NOT_FINITE: {
+    fault: 'site',
+    grpc: 'INVALID_ARGUMENT',
+    exit: 2,
+    hint: 'Voxels of the region are NaN or infinite, or a filter carried such voxels into it. Replace them in the image, or leave them out of the mask.',
   },
   IMAGE_PIXEL_TYPE: {
     fault: 'site',
@@ -169,6 +181,12 @@ export const IMAGE_ERRORS = {
     grpc: 'INVALID_ARGUMENT',
     exit: 2,
     hint: 'Without this attribute the image cannot be placed or read. Export the series again, without removing it.',
+  },
+  IMAGE_TOO_LARGE: {
+    fault: 'site',
+    grpc: 'INVALID_ARGUMENT',
+    exit: 2,
+    hint: 'Choose a larger resampledPixelSpacing or fewer wavelet levels, crop the image, or run fewer threads with --threads.',
   },
   IMAGE_UNREADABLE: {
     fault: 'site',

@@ -4,6 +4,7 @@ import { emptyLike } from './crop.js';
 import { itkInverse } from './itk-inverse.js';
 import { boxSize, wholeBox } from './lines.js';
 import type { Box } from './roi.js';
+import { requireRoom } from './room.js';
 import { type Grid, gridOf, type Samples, type Vec3, type Volume, voxelCount } from './volume.js';
 
 /**
@@ -38,6 +39,8 @@ export interface ResampleOptions<O extends Samples> {
  * The values of `volume` at the voxel centres of `target`.
  *
  * Only the part of the volume under the target is looked at (for the spline, and 64 voxels around it).
+ *
+ * @throws ConcordatError IMAGE_TOO_LARGE where the target is a grid that no memory holds
  */
 export function resampleVolume<T extends Samples, O extends Samples = T>(
   volume: Volume<T>,
@@ -45,7 +48,9 @@ export function resampleVolume<T extends Samples, O extends Samples = T>(
   interpolator: Interpolator,
   options: ResampleOptions<O> = {},
 ): Volume<T | O> {
-  const data = emptyLike<Samples>(options.pixelType ?? volume.data, voxelCount(target)) as T | O;
+  const like = options.pixelType ?? volume.data;
+  requireRoom(target.size, like.BYTES_PER_ELEMENT, 'voxels of the new grid');
+  const data = emptyLike<Samples>(like, voxelCount(target)) as T | O;
   const outside = options.outside ?? 0;
   const [lowest, highest] = rangeOf(data);
   const [nx, ny, nz] = target.size;

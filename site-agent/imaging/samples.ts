@@ -1,5 +1,6 @@
 import { constants, gunzipSync, inflateSync } from 'node:zlib';
 import { ConcordatError } from '../../shared/errors.js';
+import { IMAGE_BYTES_MAX } from './room.js';
 import type { Samples } from './volume.js';
 
 /** How samples lie in a file. 64-bit integers come out as float64. */
@@ -27,9 +28,6 @@ export const BYTES_PER_SAMPLE: Record<PixelType, 1 | 2 | 4 | 8> = {
   float32: 4,
   float64: 8,
 };
-
-/** Bytes of one image's samples, below what one array holds on every Node: a 512 × 512 × 6,000 CT. */
-const IMAGE_BYTES_MAX = 3 * 1024 * 1024 * 1024;
 
 /**
  * How many samples an image of this size has.

@@ -84,8 +84,13 @@ export function extractMaps(source: Source, settings: ExtractionSettings): Mappi
 export function failureOf(error: unknown): FailureReason {
   if (error instanceof ConcordatError && error.entry.fault !== 'bug')
     return { code: error.code, message: error.message };
+  if (isOutOfMemory(error)) return { code: 'IMAGE_TOO_LARGE', message: 'the extraction ran out of memory' };
   throw error;
 }
+
+/** What Node throws where an array cannot be had. */
+const isOutOfMemory = (error: unknown): boolean =>
+  error instanceof RangeError && /allocation failed|invalid (typed )?array length|out of memory/i.test(error.message);
 
 function extractPrepared(prepared: Prepared, settings: ExtractionSettings): Extraction {
   const features: FeatureSet = new Map();

@@ -63,9 +63,9 @@ export function asDicom(bytes: Uint8Array): Uint8Array | null {
  */
 export function dicomFiles(folder: string): NamedFile[] {
   const files: NamedFile[] = [];
-  for (const name of readdirSync(folder).sort()) {
+  for (const name of namesIn(folder)) {
     const path = join(folder, name);
-    if (!statSync(path).isFile()) continue;
+    if (sizeAndTime(path) === null) continue;
     const bytes = bytesAt(path);
     const dicom = asDicom(bytes);
     if (dicom === null) {
@@ -98,13 +98,35 @@ export function isFolder(path: string): boolean {
 
 export function bytesAt(path: string): Uint8Array {
   try {
-    return readFileSync(path);
+    if (statSync(path).isFile()) return readFileSync(path);
   } catch (error) {
     throw cannotOpen(path, error);
   }
+  // A pipe or a device may give bytes for ever, or never.
+  throw notAFile(path);
 }
 
-function cannotOpen(path: string, error: unknown): ConcordatError {
+/** Names of what lies in a folder, in order, below it too where asked. */
+export function namesIn(folder: string, { recursive = false } = {}): string[] {
+  try {
+    return readdirSync(folder, { recursive, encoding: 'utf8' }).sort();
+  } catch (error) {
+    throw cannotOpen(folder, error);
+  }
+}
+
+/** Null where it is neither a file nor a folder, or a link to nothing. */
+export function sizeAndTime(path: string): { readonly size: number; readonly modifiedMs: number } | null {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found?.isFile() ? { size: found.size, modifiedMs: found.mtimeMs } : null;
+}
+
+export const notAFile = (path: string): ConcordatError =>
+  new ConcordatError('IMAGE_UNREADABLE', 'there is neither a file nor a folder', {
+    problems: [{ file: path, message: 'is neither a file nor a folder' }],
+  });
+
+export function cannotOpen(path: string, error: unknown): ConcordatError {
   const { code } = error as NodeJS.ErrnoException;
   return new ConcordatError('IMAGE_UNREADABLE', `the file cannot be opened (${code ?? 'unknown reason'})`, {
     problems: [{ file: path, message: 'cannot be opened' }],

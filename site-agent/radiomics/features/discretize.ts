@@ -1,3 +1,4 @@
+import { ConcordatError } from '../../../shared/errors.js';
 import { type Roi, valuesIn } from '../../imaging/roi.js';
 import type { ClassInput, ClassSettings } from '../class-input.js';
 import { type LevelGrid, levelGridOf } from './level-grid.js';
@@ -38,9 +39,13 @@ export function countEdges(lowest: number, highest: number, count: number, singl
   };
 }
 
+/** Grey levels are counted in a table: a region of all values that 16 bits tell apart fits with room to spare. */
+const LEVELS_MAX = 4_194_304;
+
 /**
- * Grey level, from 1 up, of each of the values, which must be finite.
+ * Grey level, from 1 up, of each of the values.
  * @param single the values come from a float32 image
+ * @throws ConcordatError IMAGE_NOT_FINITE where a value is NaN or infinite; IMAGE_LEVELS_TOO_MANY
  */
 export function binned(
   values: Float64Array,
@@ -49,6 +54,7 @@ export function binned(
 ): Int32Array {
   const levels = new Int32Array(values.length);
   if (values.length === 0) return levels;
+  requireFinite(values);
   let lowest = values[0]!;
   let highest = lowest;
   for (let k = 1; k < values.length; k++) {
@@ -60,6 +66,9 @@ export function binned(
   const edges = binCount === null ? widthEdges(lowest, binWidth) : countEdges(lowest, highest, binCount, single);
   const { first, step } = edges;
   const top = binCount ?? Number.POSITIVE_INFINITY;
+  // Beyond it levels would not even fit into their type; a width that floating point swallows makes the quotient infinite or NaN.
+  if (!(Math.min(top, (highest - first) / step) <= LEVELS_MAX))
+    throw new ConcordatError('IMAGE_LEVELS_TOO_MANY', `the region would have more than ${LEVELS_MAX} grey levels`);
   for (let k = 0; k < values.length; k++) {
     const value = values[k]!;
     let level = Math.min(top, Math.floor((value - first) / step) + 1);
@@ -69,6 +78,14 @@ export function binned(
     levels[k] = level;
   }
   return levels;
+}
+
+/** @throws ConcordatError IMAGE_NOT_FINITE where a value is NaN or infinite: every statistic of the region would be wrong or missing. */
+export function requireFinite(values: Float64Array): void {
+  let bad = 0;
+  for (let k = 0; k < values.length; k++) if (!Number.isFinite(values[k]!)) bad++;
+  if (bad > 0)
+    throw new ConcordatError('IMAGE_NOT_FINITE', `${bad} of the region's ${values.length} voxels hold no number`);
 }
 
 /** A region's values and grey levels: found once, used by every class that needs them. */

@@ -1,3 +1,4 @@
+import { ConcordatError } from '../../../shared/errors.js';
 import type { Vec3 } from '../../imaging/volume.js';
 import type { ClassInput, WeightingNorm } from '../class-input.js';
 import type { FeatureSet } from '../feature.js';
@@ -20,7 +21,14 @@ export function glcm(input: ClassInput, wanted: Wanted = null, binned: Discretiz
   return means.features();
 }
 
-/** Adds the matrices of the steps to the means. @returns for each step whether it met a pair */
+/** Levels that occur; a matrix of so many squared takes half a gigabyte, and its eigenvalues hours. */
+const MATRIX_LEVELS_MAX = 8192;
+
+/**
+ * Adds the matrices of the steps to the means.
+ * @returns for each step whether it met a pair
+ * @throws ConcordatError IMAGE_LEVELS_TOO_MANY
+ */
 export function addDirections(
   { image, settings }: Pick<ClassInput, 'image' | 'settings'>,
   grid: LevelGrid,
@@ -28,6 +36,11 @@ export function addDirections(
   means: GlcmMeans,
 ): boolean[] {
   const n = grid.greyLevels.length;
+  if (n > MATRIX_LEVELS_MAX)
+    throw new ConcordatError(
+      'IMAGE_LEVELS_TOO_MANY',
+      `the region has ${n} grey levels, co-occurrence is of at most ${MATRIX_LEVELS_MAX}`,
+    );
   const met: boolean[] = [];
   const merged = settings.weightingNorm === null ? null : new Float64Array(n * n);
   const matrix = merged ?? new Float64Array(n * n);

@@ -1,5 +1,6 @@
 import { boxSize, withAxis } from '../../imaging/lines.js';
 import type { Box } from '../../imaging/roi.js';
+import { requireRoom } from '../../imaging/room.js';
 import type { Samples, Vec3 } from '../../imaging/volume.js';
 import { weightedRows, weightedRowsFloat32 } from '../../imaging/weighted-rows.js';
 import { type FilteredImage, type FilterInput, type FilterSettings, filteredVolume, regionOf } from './filter.js';
@@ -33,6 +34,7 @@ export function* stationaryWavelet(input: FilterInput, settings: FilterSettings)
   });
 
   let box = needed(start + levels);
+  requireRoom(boxSize(box), data.BYTES_PER_ELEMENT, `voxels that ${start + levels} levels of the wavelet look at`);
   let part = periodicPart(data, size, period, box);
   for (let level = 0; level < start + levels; level++) {
     const next = needed(start + levels - level - 1);

@@ -1,5 +1,6 @@
 import type { Samples, Volume } from '../../imaging/volume.js';
 import type { FeatureSet } from '../feature.js';
+import { requireFinite } from '../features/discretize.js';
 import { filteredProcessed } from '../filters/ibsi2/processed.js';
 import { directionalFeatures, tagsOf, type Undirected, undirectedFeatures } from './aggregate.js';
 import { coded } from './codes.js';
@@ -18,13 +19,17 @@ import { intensityStatistics } from './statistics.js';
  * `<tag>` or, for texture, `<tag>_<aggregation>` with 2D_avg, 2D_comb, 2_5D_avg, 2_5D_comb, 3D_avg, 3D_comb or 2D, 2_5D, 3D.
  * Lengths are in mm. A feature without a value is null with the reason. With a filter, all but morphology is of its response map.
  *
- * Image and mask share one grid. Source: A. Zwanenburg et al., Radiology 295 (2020) 328-338; IBSI reference manual, version 11.
+ * Image and mask share one grid.
+ * @throws ConcordatError IMAGE_NOT_FINITE; IMAGE_TOO_LARGE
+ *
+ * Source: A. Zwanenburg et al., Radiology 295 (2020) 328-338; IBSI reference manual, version 11.
  */
 export function extractIbsi(image: Volume<Samples>, mask: Volume<Samples>, settings: IbsiSettings): FeatureSet {
   const unfiltered = preprocess(image, mask, settings);
   const processed = settings.filter === undefined ? unfiltered : filteredProcessed(unfiltered, settings.filter);
   const { morphological, intensity, range } = processed;
   const values = Float64Array.from(intensity.indices, (at) => processed.image.data[at]!);
+  requireFinite(values);
   const wanted = new Set<Family>(settings.families);
   const all: FeatureSet = new Map();
   const add = (features: FeatureSet): void => {

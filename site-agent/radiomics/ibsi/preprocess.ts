@@ -34,7 +34,8 @@ export function preprocess(image: Volume, mask: Volume, settings: IbsiSettings):
     high = Math.min(high, mean + reach);
   }
   const { data } = region.image;
-  const kept = region.morphological.indices.filter((at) => data[at]! >= low && data[at]! <= high);
+  // What is no number is kept here, so that it is an error later instead of a hole in the region.
+  const kept = region.morphological.indices.filter((at) => !(data[at]! < low || data[at]! > high));
   const intensity =
     kept.length === region.morphological.indices.length ? region.morphological : roiOfIndices(region.image, kept);
   return { ...region, intensity, range: range ?? null };

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { writeReplacing } from '../../../shared/durable-files.js';
 import type { Imaging, ImagingRegion } from '../../../shared/imaging.js';
@@ -13,6 +13,7 @@ import { type KeptRegion, type RegionRequest, readKept, resultOf } from '../regi
 import { type PhaseStandard, standardOf } from '../standard-image.js';
 import { regionDigest, type StudyExtraction, studyExtraction } from '../study-extraction.js';
 import { FileDigests } from './file-digests.js';
+import { makeStore } from './make-store.js';
 import { RegionPool } from './region-pool.js';
 
 /** Changes whenever a release of this program gives other values for the same settings: cached features of before are not used. */
@@ -93,6 +94,15 @@ async function caseRow(imaging: Imaging, plan: CasePlan, regions: RegionExtracti
   return { case: plan.case, status, reason: reasons.join('; '), features: caseFeatures(imaging, extracted) };
 }
 
+/** Null where there is no entry, or none that can be read: then the region is extracted. */
+function cached(file: string): KeptRegion | null {
+  try {
+    return readKept(readFileSync(file, 'utf8'));
+  } catch {
+    return null;
+  }
+}
+
 /** Regions of images through the cache and the threads. */
 export class RegionExtraction {
   private readonly pool: RegionPool;
@@ -104,7 +114,7 @@ export class RegionExtraction {
     private readonly digestOf: (region: ImagingRegion, phase: string) => string,
     private readonly standardOf: (phase: string) => PhaseStandard | null = () => null,
   ) {
-    mkdirSync(path.join(options.store, 'cache'), { recursive: true });
+    makeStore(path.join(options.store, 'cache'));
     this.pool = new RegionPool(options.threads, options.threadFile);
     this.digests = new FileDigests(path.join(options.store, 'files.json'));
   }
@@ -129,7 +139,7 @@ export class RegionExtraction {
       return { format: 1, status: 'failed', reason: { ...failureOf(error) } };
     }
     const file = path.join(this.options.store, 'cache', `${key}.json`);
-    const known = existsSync(file) ? readKept(readFileSync(file, 'utf8')) : null;
+    const known = cached(file);
     if (known !== null) return known;
     const request = { image: at(row.image), mask: at(row.mask), label: row.label, organ, region, standard };
     const kept = await this.pool.extract({ ...request, extraction: this.extraction });

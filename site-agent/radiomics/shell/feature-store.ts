@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { writeReplacing } from '../../../shared/durable-files.js';
 import { ConcordatError } from '../../../shared/errors.js';
@@ -11,6 +11,7 @@ import { type LearnedFile, parseLearned } from '../learned-task.js';
 import { canonicalImaging, imagingDigest } from '../study-extraction.js';
 import { type CohortExtractionOptions, extractCohort } from './cohort-extraction.js';
 import { learnFromCohort } from './learned-extraction.js';
+import { makeStore } from './make-store.js';
 
 /** Folder of a cohort's features, beside its cohort.yaml. */
 export const FEATURES_FOLDER = 'features';
@@ -80,7 +81,7 @@ export async function ensureFeatures(
   const canonical = canonicalImaging(imaging);
   const digest = imagingDigest(canonical);
   const store = path.join(place.folder, FEATURES_FOLDER);
-  mkdirSync(store, { recursive: true });
+  makeStore(store);
   const folder = path.dirname(path.resolve(place.folder, place.table!));
   const found = await extractCohort(imaging, rows, { ...options, folder, store });
   if (imaging.learn !== undefined) {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { writeReplacing } from '../../../shared/durable-files.js';
-import { ConcordatError } from '../../../shared/errors.js';
+import { cannotOpen, isFolder, namesIn, notAFile, sizeAndTime } from '../../imaging/shell/read-file.js';
 
 const knownSchema = z.record(
   z.string(),
@@ -23,20 +23,17 @@ export class FileDigests {
     this.known = new Map(Object.entries(readKnown(file)));
   }
 
-  /** @throws ConcordatError IMAGE_UNREADABLE where there is nothing at the path. */
+  /** @throws ConcordatError IMAGE_UNREADABLE where there is no file or folder at the path, or it may not be read. */
   async of(target: string): Promise<string> {
-    let isFolder: boolean;
-    try {
-      isFolder = statSync(target).isDirectory();
-    } catch (error) {
-      const reason = (error as NodeJS.ErrnoException).code ?? 'unknown reason';
-      throw new ConcordatError('IMAGE_UNREADABLE', `the file cannot be opened (${reason})`);
+    if (!isFolder(target)) {
+      const found = await this.ofFile(target);
+      if (found === null) throw notAFile(target);
+      return found;
     }
-    if (!isFolder) return this.ofFile(target);
     const all = createHash('sha256');
-    for (const name of readdirSync(target, { recursive: true, encoding: 'utf8' }).sort()) {
-      const member = path.join(target, name);
-      if (statSync(member).isFile()) all.update(`${name}\n${await this.ofFile(member)}\n`);
+    for (const name of namesIn(target, { recursive: true })) {
+      const member = await this.ofFile(path.join(target, name));
+      if (member !== null) all.update(`${name}\n${member}\n`);
     }
     return all.digest('hex');
   }
@@ -51,12 +48,19 @@ export class FileDigests {
     this.changed = false;
   }
 
-  private async ofFile(file: string): Promise<string> {
-    const { size, mtimeMs: modifiedMs } = statSync(file);
+  /** Null where it is no file: a folder, a pipe, a link to nothing. */
+  private async ofFile(file: string): Promise<string | null> {
+    const stat = sizeAndTime(file);
+    if (stat === null) return null;
+    const { size, modifiedMs } = stat;
     const known = this.known.get(file);
     if (known !== undefined && known.size === size && known.modifiedMs === modifiedMs) return known.sha256;
     const hash = createHash('sha256');
-    for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+    try {
+      for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+    } catch (error) {
+      throw cannotOpen(file, error);
+    }
     const sha256 = hash.digest('hex');
     this.known.set(file, { size, modifiedMs, sha256 });
     this.changed = true;

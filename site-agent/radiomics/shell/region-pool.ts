@@ -1,11 +1,10 @@
 import { Worker } from 'node:worker_threads';
-import { ConcordatError } from '../../../shared/errors.js';
+import type { ErrorCode } from '../../../shared/errors.js';
 import type { KeptRegion, RegionRequest } from '../region-task.js';
 
 interface Waiting<Request, Kept> {
   readonly request: Request;
   readonly resolve: (kept: Kept | Failed) => void;
-  readonly reject: (error: Error) => void;
 }
 
 type Failed = Extract<KeptRegion, { status: 'failed' }>;
@@ -22,9 +21,10 @@ export class RegionPool<Request = RegionRequest, Kept = KeptRegion> {
     private readonly file = new URL('./region-thread.js', import.meta.url),
   ) {}
 
+  /** Never rejects: a region that a bug or a lost thread took is failed, and the cohort goes on. */
   extract(request: Request): Promise<Kept | Failed> {
-    return new Promise((resolve, reject) => {
-      this.queue.push({ request, resolve, reject });
+    return new Promise((resolve) => {
+      this.queue.push({ request, resolve });
       this.next();
     });
   }
@@ -49,27 +49,34 @@ export class RegionPool<Request = RegionRequest, Kept = KeptRegion> {
       const waiting = this.working.get(worker)!;
       this.working.delete(worker);
       this.idle.push(worker);
-      if ('kept' in answer) waiting.resolve(answer.kept);
-      else waiting.reject(new ConcordatError('INTERNAL_BUG', `extraction failed: ${answer.bug}`));
+      waiting.resolve('kept' in answer ? answer.kept : failed('INTERNAL_BUG', `the program failed (${answer.bug})`));
       this.next();
     });
     // A thread that ends (memory, above all) takes its own region with it and nothing else.
-    worker.on('error', (error) => this.lost(worker, error));
+    let reason = 'it ended';
+    worker.on('error', (error: NodeJS.ErrnoException) => {
+      reason = error.code ?? error.name;
+    });
+    worker.on('exit', () => this.lost(worker, reason));
     return worker;
   }
 
-  private lost(worker: Worker, error: Error): void {
+  private lost(worker: Worker, reason: string): void {
     const waiting = this.working.get(worker);
     this.working.delete(worker);
     const at = this.idle.indexOf(worker);
     if (at >= 0) this.idle.splice(at, 1);
-    const memory = (error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY';
-    const message = memory ? 'the extraction ran out of memory' : `the extraction ended: ${error.message}`;
-    waiting?.resolve({
-      format: 1,
-      status: 'failed',
-      reason: { code: memory ? 'IMAGE_TOO_LARGE' : 'INTERNAL_BUG', message },
-    });
+    waiting?.resolve(
+      reason === 'ERR_WORKER_OUT_OF_MEMORY'
+        ? failed('IMAGE_TOO_LARGE', 'the extraction ran out of memory')
+        : failed('SITE_COMPUTATION_LOST', `the thread that extracts features was lost: ${reason}`),
+    );
     this.next();
   }
 }
+
+const failed = (code: ErrorCode, message: string): Failed => ({
+  format: 1,
+  status: 'failed',
+  reason: { code, message },
+});
