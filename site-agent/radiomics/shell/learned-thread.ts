@@ -18,6 +18,7 @@ parentPort!.on('message', (request: LearnRequest) => {
   kept(request)
     .then((found) => parentPort!.postMessage({ kept: found }))
     .catch((error: unknown) =>
-      parentPort!.postMessage({ bug: error instanceof Error ? error.message : String(error) }),
+      // The text of an error that nobody foresaw could hold anything: only its kind is told.
+      parentPort!.postMessage({ bug: error instanceof Error ? error.name : 'unknown error' }),
     );
 });
