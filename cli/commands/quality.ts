@@ -9,6 +9,7 @@ import { wholeNumber } from '../options.js';
 interface QualityCommandOptions {
   readonly cohort: string;
   readonly study?: string;
+  readonly site?: string;
   readonly features?: string;
   readonly threads?: number;
   readonly out: string;
@@ -25,6 +26,7 @@ export function registerQuality(program: Command): void {
       '--study <study.yaml>',
       'also the features of this study, extracted where they are not yet, and whom it leaves out',
     )
+    .option('--site <name>', 'this site’s name, where the table holds several sites’ rows')
     .option('--features <file.csv>', 'also these features, as `concordat extract --cohort` wrote them')
     .option('--threads <n>', 'threads of the extraction', wholeNumber(1, 256))
     .addHelpText(
@@ -43,7 +45,7 @@ Writes index.html, quality.json and lesions/*.png. They name cases and show thei
       const { writeQualityReport } = await import('../../site-agent/radiomics/shell/quality-report.js');
       const { defaultThreads } = await import('../../site-agent/radiomics/shell/prepare-cohort.js');
       const { qualitySummary } = await import('../../site-agent/radiomics/quality/report.js');
-      const { cohort, study, features } = options;
+      const { cohort, study, site, features } = options;
       const report = await writeQualityReport({
         cohort,
         out: options.out,
@@ -52,6 +54,7 @@ Writes index.html, quality.json and lesions/*.png. They name cases and show thei
         onCase: (done, total) => out.progress(`  image ${done} of ${total}`),
         onExtracted: (done, total) => out.progress(`  features ${done} of ${total}`),
         ...(study === undefined ? {} : { study }),
+        ...(site === undefined ? {} : { site }),
         ...(features === undefined ? {} : { features }),
       });
       const found = qualitySummary(report);

@@ -1,7 +1,12 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { inflateSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../shared/rng.js';
+import { writeNifti } from '../../site-agent/imaging/nifti-write.js';
 import { roiOf } from '../../site-agent/imaging/roi.js';
+import { readImage } from '../../site-agent/imaging/shell/read-file.js';
 import type { Mask, Vec3 } from '../../site-agent/imaging/volume.js';
 import { lesionQuality } from '../../site-agent/radiomics/quality/case-quality.js';
 import { featureQuality } from '../../site-agent/radiomics/quality/feature-quality.js';
@@ -9,6 +14,8 @@ import { qualityPage } from '../../site-agent/radiomics/quality/page.js';
 import { pngOf } from '../../site-agent/radiomics/quality/png.js';
 import type { QualityReport } from '../../site-agent/radiomics/quality/report.js';
 import { thumbnailOf } from '../../site-agent/radiomics/quality/thumbnail.js';
+import { writeQualityReport } from '../../site-agent/radiomics/shell/quality-report.js';
+import { dicomBytes, sliceAttributes } from '../imaging/dicom-files.js';
 import { testGrid, testVolume } from '../support/images.js';
 
 /** Checksum of a PNG chunk, bit by bit as the standard's annex has it. */
@@ -224,5 +231,49 @@ describe('the page', () => {
     expect(page).toContain('IMAGE_UNREADABLE: a &amp; b');
     expect(page).toContain('&quot;x&quot;');
     expect(page).toContain('B30f');
+  });
+});
+
+describe('a case that is a DICOM series', () => {
+  it('has the modality and the kernel that its files state, and nothing of the patient', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'concordat-quality-'));
+    try {
+      mkdirSync(path.join(folder, 'ct'));
+      for (const z of [0, 1, 2])
+        writeFileSync(
+          path.join(folder, 'ct', `${z}.dcm`),
+          dicomBytes(sliceAttributes({ position: [0, 0, z], more: [[0x00181210, 'SH', 'B30f']] })),
+        );
+      const grid = await readImage(path.join(folder, 'ct'));
+      const data = new Uint8Array(grid.data.length).fill(1, 6, 12);
+      writeFileSync(path.join(folder, 'mask.nii.gz'), writeNifti({ ...grid, data }));
+      writeFileSync(path.join(folder, 'images.csv'), 'case,image,mask\nc1,ct,mask.nii.gz\n');
+      writeFileSync(path.join(folder, 'cases.csv'), 'id\nc1\n');
+      writeFileSync(
+        path.join(folder, 'cohort.yaml'),
+        'concordat: 1\ntable: cases.csv\nid: id\nimages: {table: images.csv}\n',
+      );
+      const report = await writeQualityReport({
+        cohort: path.join(folder, 'cohort.yaml'),
+        out: path.join(folder, 'out'),
+        threads: 1,
+        at: '2026-11-21T09:00:00.000Z',
+        onCase: () => undefined,
+        onExtracted: () => undefined,
+      });
+      expect(report.cases).toMatchObject([
+        {
+          case: 'c1',
+          status: 'ok',
+          modality: 'CT',
+          kernel: 'B30f',
+          image: { size: [3, 2, 3], spacingMm: [0.75, 0.5, 1] },
+        },
+      ]);
+      expect(report.pictures).toMatchObject([{ slice: 2, windowFrom: 'CT' }]);
+      expect(JSON.stringify(report)).not.toMatch(/Secret|4711/);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });

@@ -203,7 +203,7 @@ describe('a proposal', () => {
     const files = { image: 'image.nii.gz', mask: 'mask.nii.gz', organ: null, organLabel: 1, label: 1 };
     const row = { ...files, case: 'c', phase: '', timepoint: '', date: null, reader: '' };
     try {
-      expect(await regions.of(row, region)).toMatchObject({
+      expect(await regions.of(row, region, '')).toMatchObject({
         status: 'failed',
         reason: { code: 'IMAGE_MASK_NOT_ACCEPTED' },
       });

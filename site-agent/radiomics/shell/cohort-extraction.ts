@@ -131,6 +131,7 @@ export class RegionExtraction {
       const files = [await this.digests.of(at(row.image)), await this.digests.of(at(row.mask))];
       if (organ !== null) files.push(await this.digests.of(organ.mask));
       const measuredIn = standard?.organ ?? null;
+      if (measuredIn !== null) requireAcceptedMask(measuredIn.mask);
       if (measuredIn !== null) files.push(await this.digests.of(measuredIn.mask));
       const labels = [row.label, organ?.label ?? null, ...(measuredIn === null ? [] : [measuredIn.label])];
       const content = [VALUES_VERSION, this.digestOf(region, phase), files, ...labels];

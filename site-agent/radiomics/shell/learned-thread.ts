@@ -1,4 +1,5 @@
 import { parentPort } from 'node:worker_threads';
+import { requireAcceptedMask } from '../../imaging/shell/accepted-mask.js';
 import { readImage } from '../../imaging/shell/read-file.js';
 import { readMask } from '../../imaging/shell/read-mask.js';
 import { failureOf } from '../extract.js';
@@ -7,6 +8,7 @@ import { type KeptLearned, type LearnRequest, learnedFrom } from '../learned-tas
 async function kept({ image: imagePath, organ, want }: LearnRequest): Promise<KeptLearned> {
   try {
     const image = await readImage(imagePath);
+    if (organ !== null) requireAcceptedMask(organ.mask);
     const around = organ === null ? null : (await readMask(organ.mask)).region(organ.label, image);
     return { format: 1, status: 'ok', values: learnedFrom(want, image, around) };
   } catch (error) {

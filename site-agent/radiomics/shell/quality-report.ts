@@ -2,8 +2,8 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { ConcordatError } from '../../../shared/errors.js';
 import type { Study } from '../../../shared/study.js';
-import { parseStudy } from '../../../shared/study-parse.js';
-import { loadCohort, readCohortConfig, readTable } from '../../cohort-files.js';
+import { hasPatterns, parseStudy, resolveFeatures } from '../../../shared/study-parse.js';
+import { loadCohort, readCohortConfig, readTable, studyHeader } from '../../cohort-files.js';
 import type { Table } from '../../cohort-table.site.js';
 import type { Dataset } from '../../imaging/dicom/dataset.js';
 import { parseDicom } from '../../imaging/dicom/parse.js';
@@ -21,11 +21,14 @@ import { featureQuality } from '../quality/feature-quality.js';
 import { qualityPage } from '../quality/page.js';
 import type { QualityReport, ReportPicture } from '../quality/report.js';
 import { type Thumbnail, thumbnailOf } from '../quality/thumbnail.js';
+import { studyFeatureNames } from '../study-names.js';
 import { ensureFeatures } from './feature-store.js';
 
 export interface QualityOptions {
   readonly cohort: string;
   readonly study?: string;
+  /** This site's name in the study, where the table holds several sites' rows. */
+  readonly site?: string;
   /** A table of features as `concordat extract --cohort` writes it. */
   readonly features?: string;
   readonly out: string;
@@ -68,7 +71,7 @@ export async function writeQualityReport(options: QualityOptions): Promise<Quali
     pictures,
     exclusions: [
       ...unmatched(rows, table, config.id),
-      ...(study === null ? [] : studyExclusions(study, options.cohort)),
+      ...(study === null ? [] : studyExclusions(study, options, studyHeader(config, table))),
     ],
     features,
   };
@@ -189,9 +192,19 @@ function unmatched(rows: readonly ImageRow[], table: Table, idColumn: string): Q
 }
 
 /** Whom the study leaves out, by reason; the cohort's own loading names no cases. */
-function studyExclusions(study: Study, cohort: string): QualityReport['exclusions'] {
+function studyExclusions(
+  study: Study,
+  { cohort, site }: QualityOptions,
+  header: readonly string[],
+): QualityReport['exclusions'] {
   try {
-    const { exclusions } = loadCohort(study, resolve(cohort), '').cohort;
+    const extracted = study.imaging === undefined ? null : studyFeatureNames(study.imaging);
+    // As when a study is checked: patterns mean what the images give, and a name in full may be a column of the table.
+    const named = study.cohort.features.filter((name) => !name.includes('*') && !extracted?.includes(name));
+    const resolved = hasPatterns(study)
+      ? resolveFeatures(study, extracted === null ? header : [...extracted, ...named])
+      : study;
+    const { exclusions } = loadCohort(resolved, resolve(cohort), site ?? '').cohort;
     return exclusions.map(({ reason, count }) => ({ reason: `by the study: ${reason}`, count, cases: [] }));
   } catch (error) {
     const { code, message } = failureOf(error);

@@ -1,3 +1,4 @@
+import { requireAcceptedMask } from '../../imaging/shell/accepted-mask.js';
 import { readImage } from '../../imaging/shell/read-file.js';
 import { readMask } from '../../imaging/shell/read-mask.js';
 import { gridOf, type Volume } from '../../imaging/volume.js';
@@ -6,9 +7,10 @@ import type { Source } from '../extract.js';
 /**
  * An image and the mask of one label: labels as they lie, a DICOM SEG or RTSTRUCT drawn on the image's grid.
  *
- * @throws ConcordatError IMAGE_*, without paths, names or text of the files in its message.
+ * @throws ConcordatError IMAGE_MASK_NOT_ACCEPTED, IMAGE_MASK_CHANGED, and IMAGE_* of reading, without paths, names or text of the files in its message.
  */
 export async function readSource(image: string, mask: string, label: number): Promise<Source> {
+  requireAcceptedMask(mask);
   const volume = await readImage(image);
   const file = await readMask(mask);
   if (file.volume !== null) return { image: volume, mask: file.volume };
