@@ -179,7 +179,7 @@ export function imageFeatures(
 ): Named {
   const wanted = enabled.filter((one) => !isShape(one.name));
   if (wanted.length === 0) return [];
-  const found = classFeatures({ image: volume, roi: cropRoi(roi, roi.box!), settings: classes }, wanted);
+  const found = classFeatures({ image: volume, roi: onItsBox(roi), settings: classes }, wanted);
   return wanted.flatMap((one) => namedFeatures(name, one, found.get(one.name)));
 }
 
@@ -190,19 +190,36 @@ function namedFeatures(image: string, { name, features }: EnabledClass, found: F
   });
 }
 
+const cropped = new WeakMap<Roi, Roi>();
+
+/** The region in the voxels of its own box, which is the same for every filtered image. */
+function onItsBox(roi: Roi): Roi {
+  let known = cropped.get(roi);
+  if (known === undefined) {
+    known = cropRoi(roi, roi.box!);
+    cropped.set(roi, known);
+  }
+  return known;
+}
+
 /** The region in the voxels of a box around it. */
 export function cropRoi(roi: Roi, box: Box): Roi {
   const [nx, ny] = roi.grid.size;
   const grid = cropGrid(roi.grid, box);
   const [mx, my] = grid.size;
   const indices = new Int32Array(roi.indices.length);
+  // Ascending voxels share rows, so that a row is found once: [start, start + nx) becomes [to, to + nx).
+  let start = -nx;
+  let to = 0;
   for (let k = 0; k < indices.length; k++) {
     const at = roi.indices[k]!;
-    const x = at % nx;
-    const rest = (at - x) / nx;
-    const y = rest % ny;
-    const z = (rest - y) / ny;
-    indices[k] = x - box.lower[0] + mx * (y - box.lower[1] + my * (z - box.lower[2]));
+    if (at < start || at - start >= nx) {
+      const row = Math.floor(at / nx);
+      const z = Math.floor(row / ny);
+      start = row * nx;
+      to = mx * (row - z * ny - box.lower[1] + my * (z - box.lower[2])) - box.lower[0];
+    }
+    indices[k] = at - start + to;
   }
   const shift = (corner: Box['lower']) =>
     [corner[0] - box.lower[0], corner[1] - box.lower[1], corner[2] - box.lower[2]] as const;

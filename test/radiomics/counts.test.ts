@@ -4,6 +4,7 @@ import {
   gldmCounts,
   glrlmCounts,
   glszmCounts,
+  neighbourCounts,
   ngtdmSums,
 } from '../../site-agent/radiomics/features/counts.js';
 import { type LevelGrid, levelGridOf } from '../../site-agent/radiomics/features/level-grid.js';
@@ -79,6 +80,9 @@ describe('texture matrices equal their definitions', () => {
           expect(sorted(dependence), `gldm ${where} ${alpha}`).toEqual(sorted(dependents(region, all, alpha)));
         }
         const sums = ngtdmSums(grid, steps);
+        const both = neighbourCounts(grid, steps);
+        expect(both.dependence, `together ${where}`).toEqual(gldmCounts(grid, steps));
+        expect(both.differences, `together ${where}`).toEqual(sums);
         for (const [level, [count, withNeighbours, difference]] of differences(region, all)) {
           const i = grid.greyLevels.indexOf(level);
           expect([sums.count[i], sums.withNeighbours[i]], `ngtdm ${where}`).toEqual([count, withNeighbours]);

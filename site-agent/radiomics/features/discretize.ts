@@ -69,10 +69,20 @@ export function binned(
   // Beyond it levels would not even fit into their type; a width that floating point swallows makes the quotient infinite or NaN.
   if (!(Math.min(top, (highest - first) / step) <= LEVELS_MAX))
     throw new ConcordatError('IMAGE_LEVELS_TOO_MANY', `the region would have more than ${LEVELS_MAX} grey levels`);
+  if (binCount === null) {
+    for (let k = 0; k < values.length; k++) {
+      const value = values[k]!;
+      let level = Math.floor((value - first) / step) + 1;
+      // The quotient can be off by one where a value lies on an edge; the edges themselves decide.
+      while (value >= first + level * step) level++;
+      while (level > 1 && value < first + (level - 1) * step) level--;
+      levels[k] = level;
+    }
+    return levels;
+  }
   for (let k = 0; k < values.length; k++) {
     const value = values[k]!;
     let level = Math.min(top, Math.floor((value - first) / step) + 1);
-    // The quotient can be off by one where a value lies on an edge; the edges themselves decide.
     while (level < top && value >= edges.edge(level)) level++;
     while (level > 1 && value < edges.edge(level - 1)) level--;
     levels[k] = level;

@@ -55,13 +55,18 @@ export function levelGridOf(roi: Roi, levels: Int32Array, margin = 1): LevelGrid
   const cellCount = strideZ * (extent[2] + 2 * margin);
   const cells = present < 65_536 ? new Uint16Array(cellCount) : new Int32Array(cellCount);
   const [nx, ny] = roi.grid.size;
+  // Ascending voxels share rows: [start, start + nx) of the region's grid lies at [to, to + nx) of the cells.
+  let start = -nx;
+  let to = 0;
   for (let k = 0; k < voxels.length; k++) {
     const index = roi.indices[k]!;
-    const row = Math.floor(index / nx);
-    const slice = Math.floor(row / ny);
-    const x = index - row * nx - lower[0] + margin;
-    const y = row - slice * ny - lower[1] + margin;
-    const cell = x + strideY * y + strideZ * (slice - lower[2] + margin);
+    if (index < start || index - start >= nx) {
+      const row = Math.floor(index / nx);
+      const slice = Math.floor(row / ny);
+      start = row * nx;
+      to = margin - lower[0] + strideY * (row - slice * ny - lower[1] + margin) + strideZ * (slice - lower[2] + margin);
+    }
+    const cell = index - start + to;
     voxels[k] = cell;
     cells[cell] = tally[levels[k]!]!;
   }
