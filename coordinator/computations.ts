@@ -6,6 +6,8 @@ import { describeCoordinator } from '../shared/computations/describe/advance.coo
 import { describeDeclaration } from '../shared/computations/describe/declaration.js';
 import { fedAvgCoordinator } from '../shared/computations/fedavg/advance.coordinator.js';
 import { fedAvgDeclaration } from '../shared/computations/fedavg/declaration.js';
+import { habitatsCoordinator } from '../shared/computations/habitats/advance.coordinator.js';
+import { habitatsDeclaration } from '../shared/computations/habitats/declaration.js';
 import { landmarksCoordinator } from '../shared/computations/landmarks/advance.coordinator.js';
 import { landmarksDeclaration } from '../shared/computations/landmarks/declaration.js';
 import { logisticCoordinator } from '../shared/computations/logistic/advance.coordinator.js';
@@ -24,6 +26,7 @@ export const COORDINATOR_COMPUTATIONS: CoordinatorRegistry = {
   cox: { declaration: coxDeclaration, coordinator: coxCoordinator },
   describe: { declaration: describeDeclaration, coordinator: describeCoordinator },
   fedavg: { declaration: fedAvgDeclaration, coordinator: fedAvgCoordinator },
+  habitats: { declaration: habitatsDeclaration, coordinator: habitatsCoordinator },
   landmarks: { declaration: landmarksDeclaration, coordinator: landmarksCoordinator },
   logistic: { declaration: logisticDeclaration, coordinator: logisticCoordinator },
   moments: { declaration: momentsDeclaration, coordinator: momentsCoordinator },

@@ -2,12 +2,13 @@ import type { CombatResult } from '../harmonization/combat/declaration.js';
 import { canonicalJson } from '../shared/canonical-json.js';
 import type { DescribeResult } from '../shared/computations/describe/declaration.js';
 import type { ModelResult, MomentsResult } from '../shared/computations/frame.js';
+import type { HabitatsResult } from '../shared/computations/habitats/declaration.js';
 import type { LandmarksResult } from '../shared/computations/landmarks/declaration.js';
 import type { StabilityResult } from '../shared/computations/stability/declaration.js';
 import type { ValidateResult } from '../shared/computations/validate/declaration.js';
 import { documentHash, encodeDocument } from '../shared/document.js';
 import { assert } from '../shared/errors.js';
-import { landmarksDigest } from '../shared/imaging-learned.js';
+import { habitatsDigest, landmarksDigest } from '../shared/imaging-learned.js';
 import { modelName, type Study, studyHash } from '../shared/study.js';
 import type { StudyRun } from './study-run.js';
 
@@ -48,15 +49,32 @@ export function studyResult(study: Study, run: StudyRun): Record<string, unknown
   return { ...plain, notes: [...validate.notes, ...notes] };
 }
 
-/** What a later study can take over: `standardize` as its imaging section wants it. Phases of too few sites are not in it. */
+/** What a later study can take over: `imaging` as its imaging section wants it. What too few sites have is not in it. */
 function learnedSection(study: Study, run: StudyRun): Record<string, unknown> {
   const landmarks = run.results.get('landmarks') as LandmarksResult | undefined;
+  const habitats = run.results.get('habitats') as HabitatsResult | undefined;
+  if (landmarks === undefined && habitats === undefined) return {};
+  return { learned: { ...standardizing(study, landmarks), ...parting(study, habitats) } };
+}
+
+function standardizing(study: Study, landmarks: LandmarksResult | undefined): Record<string, unknown> {
   if (landmarks === undefined) return {};
   const measured = Object.entries(landmarks.phases).filter(([, phase]) => phase !== null);
   const { within } = landmarks;
   const phases = Object.fromEntries(measured.map(([name, phase]) => [name, [...phase!.landmarks]]));
   const from = { study: studyHash(study), result: landmarksDigest({ within, phases }) };
-  return { learned: { landmarks, standardize: { within, phases, from } } };
+  return { landmarks, standardize: { within, phases, from } };
+}
+
+function parting(study: Study, learned: HabitatsResult | undefined): Record<string, unknown> {
+  if (learned === undefined || learned.habitats === null) return learned === undefined ? {} : { kmeans: learned };
+  const { phase, range, radiusMm, bins, standardized } = learned;
+  const centroids = learned.habitats.map(({ intensity, entropy }): [number, number] => [intensity, entropy]);
+  const values = { phase, range: [...range] as [number, number], radiusMm, bins, centroids, standardized };
+  return {
+    kmeans: learned,
+    habitats: { ...values, from: { study: studyHash(study), result: habitatsDigest(values) } },
+  };
 }
 
 /** What the models of all training sites were made of, where the study selects features. */

@@ -44,6 +44,8 @@ export interface Cohort {
 export interface LearnedFromImages {
   /** Landmarks on the standard scale: n x phases x LANDMARK_PERCENTILES row-major, NaN = none. */
   readonly landmarks?: Float64Array;
+  /** Voxels of each patient's lesion, intensity and local entropy from 0 to 1; a patient without any does not contribute. */
+  readonly points?: readonly Float64Array[];
 }
 
 export type Outcome =

@@ -45,7 +45,50 @@ export const standardizeSchema = z.strictObject({
 });
 export type Standardize = z.output<typeof standardizeSchema>;
 
+const habitatScale = {
+  phase: phaseName.describe('Phase whose images have habitats.'),
+  range: z.tuple([finite, finite]).describe('Intensities that count as 0 and as 1; those beyond count as the ends.'),
+  radiusMm: z.number().min(1).max(10).default(3).describe('Radius of the window of local entropy, in mm.'),
+  bins: z.int().min(2).max(256).default(32).describe('Equal bins of `range` for local entropy.'),
+};
+
+export const habitatLearningSchema = z.strictObject({
+  ...habitatScale,
+  count: z.int().min(2).max(8).default(3).describe('Number of habitats.'),
+  voxels: z
+    .int()
+    .min(20)
+    .max(2000)
+    .default(200)
+    .describe('Voxels of a lesion that count; every patient weighs the same.'),
+  iterations: z.int().min(1).max(50).default(20).describe('Most iterations of k-means.'),
+});
+export type HabitatLearning = z.output<typeof habitatLearningSchema>;
+export type HabitatScale = Pick<HabitatLearning, 'range' | 'radiusMm' | 'bins'>;
+
+export const habitatsSchema = z.strictObject({
+  ...habitatScale,
+  centroids: z
+    .array(z.tuple([finite, finite]))
+    .min(2)
+    .max(8)
+    .describe('Intensity and local entropy (bits) of each habitat, in ascending intensity: the first is `habitat1`.'),
+  standardized: hash
+    .nullable()
+    .describe('Digest of the landmarks by which images were standardized before, or null: the same as in this study.'),
+  from: origin,
+});
+export type Habitats = z.output<typeof habitatsSchema>;
+
+/** Digest of habitats, which a study that takes them over repeats. */
+export function habitatsDigest({ from: _, ...values }: Omit<Habitats, 'from'> & { readonly from?: unknown }): string {
+  return digestOf('habitats', values);
+}
+
 export const learnSchema = z.strictObject({
+  habitats: habitatLearningSchema
+    .optional()
+    .describe('Habitats of lesions: k-means on intensity and local entropy of all training patients.'),
   landmarks: landmarkLearningSchema
     .optional()
     .describe('Standard landmarks of MRI intensities (Nyúl), one set a phase.'),
@@ -64,6 +107,8 @@ interface LearnedSections {
   readonly phases: readonly string[];
   readonly learn?: z.output<typeof learnSchema> | undefined;
   readonly standardize?: Standardize | undefined;
+  readonly habitats?: Habitats | undefined;
+  readonly regions: readonly { readonly name: string }[];
 }
 type Contradiction = { path: (string | number)[]; message: string };
 
@@ -78,6 +123,7 @@ export function learnedContradictions(imaging: LearnedSections): Contradiction[]
     if (standardize !== undefined)
       report(['learn', 'landmarks'], 'landmarks are learned from images that are not standardized yet');
   }
+  habitatContradictions(imaging, report);
   if (standardize !== undefined) {
     for (const phase of phases)
       if (!Object.hasOwn(standardize.phases, phase))
@@ -100,4 +146,28 @@ export function learnedContradictions(imaging: LearnedSections): Contradiction[]
       );
   }
   return found;
+}
+
+function habitatContradictions(
+  { learn, habitats, standardize, phases, regions }: LearnedSections,
+  report: (path: (string | number)[], message: string) => void,
+): void {
+  for (const [path, section] of [
+    [['learn', 'habitats'], learn?.habitats],
+    [['habitats'], habitats],
+  ] as const) {
+    if (section === undefined) continue;
+    if (!phases.includes(section.phase)) report([...path, 'phase'], `"${section.phase}" is not among phases`);
+    if (!(section.range[0] < section.range[1])) report([...path, 'range'], 'the range must end above its beginning');
+  }
+  if (habitats === undefined) return;
+  const { centroids, standardized, from } = habitats;
+  if (centroids.some(([intensity], at) => at > 0 && intensity < centroids[at - 1]![0]))
+    report(['habitats', 'centroids'], 'centroids must ascend in intensity');
+  if (standardized !== (standardize?.from.result ?? null))
+    report(['habitats', 'standardized'], 'the habitats were learned from images on another scale of intensities');
+  if (habitatsDigest(habitats) !== from.result)
+    report(['habitats', 'from', 'result'], 'these habitats are not those of the digest: copy both from one result');
+  for (const [at, { name }] of regions.entries())
+    if (/^habitat\d+$/.test(name)) report(['regions', at, 'name'], `"${name}" is the name of a habitat`);
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { learnedContradictions, learnSchema, standardizeSchema } from './imaging-learned.js';
+import { habitatsSchema, learnedContradictions, learnSchema, standardizeSchema } from './imaging-learned.js';
 
 /**
  * The `imaging` section of a study: what every site extracts from its images, and how. The settings themselves are those of a PyRadiomics parameter
@@ -63,6 +63,9 @@ export const imagingSchema = z.strictObject({
   learn: learnSchema
     .optional()
     .describe('What the study learns from the images of its training sites, for a later study to take over.'),
+  habitats: habitatsSchema
+    .optional()
+    .describe('Further regions `habitat1`, `habitat2`, ...: parts of the lesion by the habitats of an earlier study.'),
   standardize: standardizeSchema
     .optional()
     .describe(
@@ -71,7 +74,24 @@ export const imagingSchema = z.strictObject({
 });
 
 export type Imaging = z.output<typeof imagingSchema>;
-export type ImagingRegion = Imaging['regions'][number];
+/** A part of the lesion, by habitats of an earlier study. */
+export interface HabitatRegion {
+  readonly name: string;
+  readonly kind: 'habitat';
+  /** From 1. */
+  readonly habitat: number;
+  readonly map: NonNullable<Imaging['habitats']>;
+}
+export type ImagingRegion = Imaging['regions'][number] | HabitatRegion;
+
+/** Regions of images of one phase: those that the study names, then its habitats where the phase has them. */
+export function regionsOf({ regions, habitats }: Imaging, phase: string): ImagingRegion[] {
+  if (habitats?.phase !== phase) return [...regions];
+  const own = habitats.centroids.map(
+    (_, at): HabitatRegion => ({ name: `habitat${at + 1}`, kind: 'habitat', habitat: at + 1, map: habitats }),
+  );
+  return [...regions, ...own];
+}
 
 /** What the schema alone cannot say about an imaging section; paths are relative to it. */
 export function imagingContradictions(imaging: Imaging): { path: (string | number)[]; message: string }[] {

@@ -9,6 +9,7 @@ import type {
   MomentsSpec,
   ValidateSpec,
 } from './computations/frame.js';
+import type { HabitatsSpec } from './computations/habitats/declaration.js';
 import type { LandmarksSpec } from './computations/landmarks/declaration.js';
 import { type Arm, type Fit, fitId } from './fits.js';
 import { modelName, type Study, type StudyModel } from './study.js';
@@ -27,6 +28,7 @@ export interface PlannedComputation {
   readonly computation:
     | 'describe'
     | 'landmarks'
+    | 'habitats'
     | 'combat'
     | 'stability'
     | 'moments'
@@ -90,10 +92,17 @@ export function planStudy(study: Study): Plan {
 
 /** What the study publishes for a later one; nothing of its own is built on it. */
 function learnedFromImages({ imaging }: Study, frame: Frame): PlannedComputation[] {
-  const landmarks = imaging?.learn?.landmarks;
-  if (imaging === undefined || landmarks === undefined) return [];
-  const spec: LandmarksSpec = { frame, phases: imaging.phases, ...landmarks };
-  return [{ instance: 'landmarks', computation: 'landmarks', spec }];
+  const planned: PlannedComputation[] = [];
+  const { landmarks, habitats } = imaging?.learn ?? {};
+  if (imaging !== undefined && landmarks !== undefined) {
+    const spec: LandmarksSpec = { frame, phases: imaging.phases, ...landmarks };
+    planned.push({ instance: 'landmarks', computation: 'landmarks', spec });
+  }
+  if (habitats !== undefined) {
+    const spec: HabitatsSpec = { frame, standardized: imaging?.standardize?.from.result ?? null, ...habitats };
+    planned.push({ instance: 'habitats', computation: 'habitats', spec });
+  }
+  return planned;
 }
 
 /** Harmonizations side by side: the study's own first. */

@@ -158,6 +158,7 @@ function modelRules(study: Study, report: Report): void {
 const RESERVED: ReadonlySet<string> = new Set([
   'describe',
   'landmarks',
+  'habitats',
   'combat',
   'stability',
   'moments',

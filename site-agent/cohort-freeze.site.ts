@@ -44,6 +44,7 @@ export function freezeCohort(cohort: Cohort, secret: Uint8Array): FrozenCohort {
     cohort.train,
     // Only where a study has them, so that the digest of any other cohort stays what it was.
     ...(cohort.learned?.landmarks === undefined ? [] : [cohort.learned.landmarks]),
+    ...(cohort.learned?.points ?? []),
   ];
   for (const array of arrays) {
     content.update(`${array.constructor.name}:${array.length};`);

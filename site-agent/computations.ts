@@ -13,6 +13,9 @@ import { checkFedAvgBroadcast } from '../shared/computations/fedavg/check-broadc
 import { fedAvgSite } from '../shared/computations/fedavg/contribute.site.js';
 import { fedAvgDeclaration } from '../shared/computations/fedavg/declaration.js';
 import type { LogisticSpec } from '../shared/computations/frame.js';
+import { checkHabitatsBroadcast } from '../shared/computations/habitats/check-broadcast.js';
+import { habitatsSite } from '../shared/computations/habitats/contribute.site.js';
+import { habitatsDeclaration } from '../shared/computations/habitats/declaration.js';
 import { checkLandmarksBroadcast } from '../shared/computations/landmarks/check-broadcast.js';
 import { landmarksSite } from '../shared/computations/landmarks/contribute.site.js';
 import { landmarksDeclaration } from '../shared/computations/landmarks/declaration.js';
@@ -57,6 +60,12 @@ export const SITE_COMPUTATIONS: SiteRegistry = {
     site: fedAvgSite,
     checkBroadcast: checkFedAvgBroadcast,
     checkResult: checkNetworkResult,
+  },
+  habitats: {
+    declaration: habitatsDeclaration,
+    site: habitatsSite,
+    checkBroadcast: checkHabitatsBroadcast,
+    checkResult: () => undefined,
   },
   // Published for a later study: nothing is built on its result here.
   landmarks: {

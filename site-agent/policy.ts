@@ -11,6 +11,7 @@ import { approvalRuleSchema, ruleProblems } from './approvers.js';
 export const COMPUTATION_NAMES = [
   'describe',
   'landmarks',
+  'habitats',
   'combat',
   'stability',
   'moments',

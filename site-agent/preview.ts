@@ -10,6 +10,7 @@ import {
   predictorsOf,
   type ValidateSpec,
 } from '../shared/computations/frame.js';
+import { cellsOf, type HabitatsSpec } from '../shared/computations/habitats/declaration.js';
 import type { LandmarksSpec } from '../shared/computations/landmarks/declaration.js';
 import {
   groupsOf,
@@ -49,6 +50,15 @@ function standIns(
   switch (planned.computation) {
     case 'describe':
       return { broadcasts: describeStandIns(frame), roundsMax: null };
+    case 'habitats': {
+      const { count, iterations } = planned.spec as HabitatsSpec;
+      const groups = [new Float64Array(0), new Float64Array(2 * count)];
+      const broadcasts = groups.flatMap((centroids) => [
+        { phase: 'sites', centroids },
+        { phase: 'cells', centroids, shown: Int32Array.from({ length: cellsOf(centroids) }, (_, cell) => cell) },
+      ]);
+      return { broadcasts, roundsMax: 2 * (iterations + 1) };
+    }
     case 'landmarks': {
       const { phases } = planned.spec as LandmarksSpec;
       return {

@@ -1,4 +1,4 @@
-import type { Imaging } from '../../shared/imaging.js';
+import { type Imaging, regionsOf } from '../../shared/imaging.js';
 import { pairs } from './case-plan.js';
 import type { FeatureSet, FeatureValue } from './feature.js';
 
@@ -25,7 +25,7 @@ export const ACQUISITION_TOLERANCE = 0.1;
 export function caseFeatures(imaging: Imaging, extracted: readonly ExtractedRegion[]): FeatureSet {
   const parts = new Map<string, Part>();
   for (const { timepoint, phase } of pairs(imaging))
-    for (const { name } of imaging.regions) {
+    for (const { name } of regionsOf(imaging, phase)) {
       const lesions = extracted.filter(
         (one) => one.timepoint === timepoint && one.phase === phase && one.region === name,
       );
@@ -33,7 +33,7 @@ export function caseFeatures(imaging: Imaging, extracted: readonly ExtractedRegi
     }
   const all: FeatureSet = new Map();
   for (const { timepoint, phase } of pairs(imaging))
-    for (const { name } of imaging.regions)
+    for (const { name } of regionsOf(imaging, phase))
       put(all, prefix([timepoint, phase, name]), parts.get(key(timepoint, phase, name))?.features);
   for (const timepoint of imaging.timepoints.length === 0 ? [''] : imaging.timepoints)
     for (const { name } of imaging.regions) {
@@ -141,7 +141,7 @@ function deltas(
   all: FeatureSet,
 ): void {
   for (const phase of imaging.phases)
-    for (const { name } of imaging.regions) {
+    for (const { name } of regionsOf(imaging, phase)) {
       const [from, to] = [delta.from, delta.to].map((timepoint) => parts.get(key(timepoint, phase, name)));
       const problem = from === undefined || to === undefined ? null : mismatch(delta.kind, from, to);
       const days = from === undefined || to === undefined ? Number.NaN : daysBetween(from, to);
@@ -174,7 +174,7 @@ function daysBetween(from: Part, to: Part): number {
 export function caseFeatureNames(imaging: Imaging, names: readonly string[]): string[] {
   const features: FeatureSet = new Map(names.map((name) => [name, { value: 1 }]));
   const whole = pairs(imaging).flatMap(({ timepoint, phase }) =>
-    imaging.regions.map(
+    regionsOf(imaging, phase).map(
       (region): ExtractedRegion => ({
         timepoint,
         phase,

@@ -1,4 +1,4 @@
-import type { Imaging, ImagingRegion } from '../../shared/imaging.js';
+import { type Imaging, type ImagingRegion, regionsOf } from '../../shared/imaging.js';
 import type { ImageRow } from '../imaging/images-table.js';
 
 /** One region of one lesion on one image: what is extracted at once and cached by its content. */
@@ -35,7 +35,7 @@ export function casePlans(imaging: Imaging, rows: readonly ImageRow[]): CasePlan
       const fitting = own.filter((row) => matches(row, timepoint, phase, imaging));
       if (fitting.length === 0) missing.push(timepoint === '' ? `phase ${phase}` : `phase ${phase} at ${timepoint}`);
       return fitting.flatMap((row) =>
-        imaging.regions.map((region): RegionTask => ({ case: name, timepoint, phase, region, row })),
+        regionsOf(imaging, phase).map((region): RegionTask => ({ case: name, timepoint, phase, region, row })),
       );
     });
     return { case: name, tasks, missing };

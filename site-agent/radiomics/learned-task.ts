@@ -1,14 +1,26 @@
 import { z } from 'zod';
-import type { LandmarkLearning } from '../../shared/imaging-learned.js';
+import type { HabitatScale, LandmarkLearning } from '../../shared/imaging-learned.js';
+import { requireSameGrid } from '../imaging/compare-grids.js';
 import type { Mask, Volume } from '../imaging/volume.js';
-import { landmarksWithin } from './standard-image.js';
+import { lesionPoints, sampled } from './habitats.js';
+import { landmarksWithin, type PhaseStandard, standardImage } from './standard-image.js';
 
 /** What a study learns from one image, and with what settings. */
-export type Wanted = { readonly kind: 'landmarks'; readonly within: LandmarkLearning['within'] };
+export type Wanted =
+  | { readonly kind: 'landmarks'; readonly within: LandmarkLearning['within'] }
+  /** A sample of the lesion's voxels: intensity and local entropy of each, from 0 to 1; last the lesion's volume in mm³. */
+  | {
+      readonly kind: 'points';
+      readonly scale: HabitatScale;
+      readonly voxels: number;
+      readonly standard: PhaseStandard | null;
+    };
 
 /** What a thread is asked: paths are absolute and stay in this process. */
 export interface LearnRequest {
   readonly image: string;
+  /** The lesion, for its points. */
+  readonly lesion: { readonly mask: string; readonly label: number };
   readonly organ: { readonly mask: string; readonly label: number } | null;
   readonly want: Wanted;
 }
@@ -34,9 +46,14 @@ export function readKeptLearned(text: string): KeptLearned | null {
   }
 }
 
-/** Throws what `landmarksWithin` throws. */
-export function learnedFrom(want: Wanted, image: Volume, organ: Mask | null): number[] {
-  return landmarksWithin(want.within, image, organ);
+/** @throws ConcordatError IMAGE_GRID_MISMATCH, IMAGE_ORGAN_MISSING, IMAGE_LANDMARKS_UNDEFINED */
+export function learnedFrom(want: Wanted, image: Volume, lesion: Mask | null, organ: Mask | null): number[] {
+  if (want.kind === 'landmarks') return landmarksWithin(want.within, image, organ);
+  requireSameGrid(image, lesion!);
+  const seen = want.standard === null ? image : standardImage(image, organ, want.standard);
+  const [x, y, z] = image.spacingMm;
+  const volumeMm3 = lesion!.data.reduce((sum, value) => sum + value, 0) * x * y * z;
+  return [...sampled(lesionPoints(seen, lesion!, want.scale), want.voxels), volumeMm3];
 }
 
 /** What a site keeps beside a cohort's features: of each case, what its images give. Local. */
@@ -47,6 +64,8 @@ const learnedFileSchema = z.strictObject({
       case: z.string(),
       /** Phase -> landmarks in intensities, the mean over the case's images of that phase. */
       landmarks: z.record(z.string(), z.array(z.number())).optional(),
+      /** Voxels of the case's largest lesion: intensity and local entropy of each, from 0 to 1. */
+      points: z.array(z.number().min(0).max(1)).optional(),
     }),
   ),
 });

@@ -1,9 +1,10 @@
-import type { ImagingRegion } from '../../shared/imaging.js';
+import type { HabitatRegion, Imaging, ImagingRegion } from '../../shared/imaging.js';
 import { requireSameGrid } from '../imaging/compare-grids.js';
 import { dilated, eroded, innerRim, ringOf } from '../imaging/distance.js';
 import type { Mask, Volume } from '../imaging/volume.js';
 import { type Extraction, extract, type FailureReason, failureOf, type Source } from './extract.js';
 import type { FeatureSet } from './feature.js';
+import { habitatMask } from './habitats.js';
 import { extractByIbsi } from './ibsi-profile.js';
 import type { StudyExtraction } from './study-extraction.js';
 
@@ -28,7 +29,7 @@ export type RegionResult =
 export function extractRegion(source: RegionSource, region: ImagingRegion, extraction: StudyExtraction): RegionResult {
   try {
     const { lesion } = source;
-    const mask = regionMask(lesion, source.organ, region);
+    const mask = region.kind === 'habitat' ? habitatOf(source, region) : regionMask(lesion, source.organ, region);
     const volumeMm3 = lesion.data.reduce((sum, value) => sum + value, 0) * voxelMm3(lesion);
     const spacingMm = source.image.spacingMm;
     const found = extracted({ image: source.image, mask }, extraction);
@@ -53,7 +54,7 @@ const voxelMm3 = ({ spacingMm }: Mask): number => spacingMm[0] * spacingMm[1] * 
  *
  * @throws ConcordatError IMAGE_GRID_MISMATCH where organ and lesion are on different grids.
  */
-export function regionMask(lesion: Mask, organ: RegionSource['organ'], region: ImagingRegion): Mask {
+export function regionMask(lesion: Mask, organ: RegionSource['organ'], region: Imaging['regions'][number]): Mask {
   if (region.kind === 'lesion') return lesion;
   const widthMm = region.mm!;
   if (region.kind === 'eroded') return eroded(lesion, widthMm);
@@ -61,4 +62,9 @@ export function regionMask(lesion: Mask, organ: RegionSource['organ'], region: I
   const within = region.withinOrgan ? organ : null;
   if (within !== null) requireSameGrid(lesion, within);
   return region.kind === 'ring' ? ringOf(lesion, widthMm, within) : dilated(lesion, widthMm, within);
+}
+
+function habitatOf({ image, lesion }: RegionSource, { map, habitat }: HabitatRegion): Mask {
+  requireSameGrid(image, lesion);
+  return habitatMask(image, lesion, map, habitat);
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '../../shared/canonical-json.js';
-import type { Imaging } from '../../shared/imaging.js';
+import type { Imaging, ImagingRegion } from '../../shared/imaging.js';
 import type { IbsiSettings } from './ibsi/settings.js';
 import { parseIbsiSettings } from './ibsi-profile.js';
 import { type ExtractionSettings, parseSettings } from './settings.js';
@@ -37,7 +37,7 @@ export function imagingDigest(canonical: CanonicalSettings): string {
 }
 
 /** Of one region's extraction alone: what its cached features depend on besides image and mask. */
-export function regionDigest(imaging: Imaging, region: Imaging['regions'][number], phase: string): string {
+export function regionDigest(imaging: Imaging, region: ImagingRegion, phase: string): string {
   const canonical = canonicalImaging(imaging);
   const own = {
     profile: imaging.profile,

@@ -6,9 +6,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type PhantomSite, phantomCohort, writePhantomSite } from '../../cli/phantom-cohort.js';
 import { runSimulation } from '../../cli/simulation.js';
 import { resultBytes, studyResult } from '../../coordinator/result.js';
+import type { HabitatsResult } from '../../shared/computations/habitats/declaration.js';
 import type { LandmarksResult } from '../../shared/computations/landmarks/declaration.js';
 import { ConcordatError } from '../../shared/errors.js';
-import { LANDMARK_PERCENTILES, type Standardize } from '../../shared/imaging-learned.js';
+import { regionsOf } from '../../shared/imaging.js';
+import { type Habitats, LANDMARK_PERCENTILES, type Standardize } from '../../shared/imaging-learned.js';
 import { type Study, studyHash } from '../../shared/study.js';
 import { parseStudy, resolveFeatures } from '../../shared/study-parse.js';
 import { loadCohort } from '../../site-agent/cohort-files.js';
@@ -85,9 +87,11 @@ const problemsOf = (run: () => unknown): string[] => {
   return [];
 };
 
+/** What the first study learns and those after it take over. */
+let standard: Standardize;
+
 describe('landmarks of intensities', () => {
   const learning = study('  learn: {landmarks: {within: organ, scale: [0, 100]}}');
-  let standard: Standardize;
   let landmarks: LandmarksResult;
 
   it('of three hospitals are those of one holder of all patients, and of their images', async () => {
@@ -210,4 +214,55 @@ describe('landmarks of intensities', () => {
     for (const value of own) expect(text).not.toContain(String(value));
     expect(text).not.toContain('SIM-');
   }, 60_000);
+});
+
+describe('habitats', () => {
+  const onScale = () => `  standardize: ${JSON.stringify(standard)}\n`;
+  const learn = '  learn: {habitats: {phase: arterial, count: 3, range: [50, 400], voxels: 60}}';
+  let habitats: Habitats;
+
+  it('of three hospitals, on standardized images, are those of one holder of all patients', async () => {
+    const learning = study(onScale() + learn);
+    const cohorts = await prepared(learning);
+    const run = runSimulation(learning, cohorts);
+    const found = run.results.get('habitats') as HabitatsResult;
+    expect(runSimulation(learning, [mergedCohort(cohorts)]).results.get('habitats')).toEqual(found);
+    expect([found.sites, found.patients]).toEqual([3, cohorts.reduce((sum, { n }) => sum + n, 0)]);
+    habitats = resultOf(learning, run).learned.habitats;
+    expect(habitats.centroids).toHaveLength(3);
+    expect(habitats.from.study).toBe(studyHash(learning));
+    expect(habitats.standardized).toBe(standard.from.result);
+  }, 60_000);
+
+  it('are regions of a later study, of their phase only, which divide the lesion', async () => {
+    const frozen = study(`${onScale()}  habitats: ${JSON.stringify(habitats)}`);
+    const [{ featureNames, features, n }] = [(await prepared(frozen))[0]!];
+    const own = featureNames.filter((name) => name.includes('habitat'));
+    expect(own).toEqual([1, 2, 3].map((k) => `arterial_habitat${k}_original_firstorder_Mean`));
+    const featureOf = (row: number, feature: string) =>
+      features[row * featureNames.length + featureNames.indexOf(feature)]!;
+    for (let row = 0; row < n; row++) {
+      const means = own.map((name) => featureOf(row, name)).filter((value) => !Number.isNaN(value));
+      const whole = featureOf(row, 'arterial_original_firstorder_Mean');
+      expect(Math.min(...means)).toBeLessThanOrEqual(whole);
+      expect(Math.max(...means)).toBeGreaterThanOrEqual(whole);
+    }
+    expect(JSON.stringify(canonicalImaging(frozen.imaging!))).toContain(habitats.from.result);
+    const keys = regionsOf(frozen.imaging!, 'arterial').map((region) =>
+      regionDigest(frozen.imaging!, region, 'arterial'),
+    );
+    expect(new Set(keys).size).toBe(4);
+  }, 60_000);
+
+  it('that are wrong are named', () => {
+    const told = (section: unknown) =>
+      problemsOf(() => study(`${onScale()}  habitats: ${JSON.stringify(section)}`)).join('\n');
+    expect(told({ ...habitats, radiusMm: 4 })).toMatch(/not those of the digest/);
+    expect(told({ ...habitats, phase: 'delayed' })).toMatch(/"delayed" is not among phases/);
+    expect(told({ ...habitats, centroids: [...habitats.centroids].reverse() })).toMatch(/must ascend/);
+    expect(told({ ...habitats, standardized: 'a'.repeat(64) })).toMatch(/another scale/);
+    expect(told({ ...habitats, centroids: undefined })).toMatch(/centroids/);
+    const named = `${onScale()}  habitats: ${JSON.stringify(habitats)}\n  regions: [{name: habitat1, kind: lesion}]`;
+    expect(problemsOf(() => study(named)).join()).toMatch(/name of a habitat/);
+  });
 });

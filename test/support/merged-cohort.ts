@@ -10,6 +10,7 @@ export function mergedCohort(cohorts: readonly Cohort[]): Cohort {
   const place = Int32Array.from(cohorts.flatMap(({ n }, at) => new Array<number>(n).fill(at)));
   const outcome = first!.outcome.type;
   if (outcome !== 'binary') throw new Error('only binary outcomes are merged here');
+  const points = cohorts.flatMap(({ learned }) => learned?.points ?? []);
   const landmarks = cohorts.every(({ learned }) => learned?.landmarks !== undefined)
     ? { landmarks: floats(({ learned }) => learned!.landmarks!) }
     : {};
@@ -30,7 +31,7 @@ export function mergedCohort(cohorts: readonly Cohort[]): Cohort {
     cellOf: Int32Array.from(cohorts.flatMap(({ cellOf }) => [...cellOf])),
     calibration: bytes(({ calibration }) => calibration),
     train: bytes(({ train }) => train),
-    ...(first!.learned === undefined ? {} : { learned: landmarks }),
+    ...(first!.learned === undefined ? {} : { learned: { ...landmarks, ...(points.length === 0 ? {} : { points }) } }),
     exclusions: cohorts.flatMap(({ exclusions }) => [...exclusions]),
   };
 }

@@ -121,7 +121,7 @@ export class RegionExtraction {
 
   async of(row: ImageRow, region: ImagingRegion, phase: string): Promise<KeptRegion> {
     const at = (file: string) => path.resolve(this.options.folder, file);
-    const usesOrgan = region.withinOrgan && (region.kind === 'ring' || region.kind === 'dilated') && row.organ !== null;
+    const usesOrgan = (region.kind === 'ring' || region.kind === 'dilated') && region.withinOrgan && row.organ !== null;
     const organ = usesOrgan ? { mask: at(row.organ!), label: row.organLabel } : null;
     const standard = this.standardFor(row, phase, at);
     let key: string;

@@ -15,6 +15,7 @@ import {
   readKeptLearned,
   type Wanted,
 } from '../learned-task.js';
+import { standardOf } from '../standard-image.js';
 import { type CohortExtractionOptions, inOrder } from './cohort-extraction.js';
 import { FileDigests } from './file-digests.js';
 import { RegionPool } from './region-pool.js';
@@ -38,7 +39,12 @@ export async function learnFromCohort(
         imaging,
         tasks.map(({ phase, row }) => ({ phase, row })),
       );
-      return { case: name, ...(await landmarksOf(imaging, own, images)) };
+      const lesions = tasks.filter(({ phase }) => phase === imaging.learn?.habitats?.phase).map(({ row }) => row);
+      return {
+        case: name,
+        ...(await landmarksOf(imaging, own, images)),
+        ...(await pointsOf(imaging, [...new Set(lesions)], images)),
+      };
     });
     return { format: 'concordat-learned-1', cases };
   } finally {
@@ -78,6 +84,29 @@ async function landmarksOf(
   return { landmarks };
 }
 
+/** Of the largest lesion, the first of several; of the first time point where there are more. */
+async function pointsOf(
+  imaging: Imaging,
+  rows: readonly ImageRow[],
+  images: LearnedImages,
+): Promise<Pick<LearnedCase, 'points'>> {
+  const section = imaging.learn?.habitats;
+  const [first] = rows;
+  if (section === undefined || first === undefined) return {};
+  const { range, radiusMm, bins, voxels, phase } = section;
+  const standard = standardOf(imaging.standardize, phase);
+  const want: Wanted = { kind: 'points', scale: { range, radiusMm, bins }, voxels, standard };
+  let largestMm3 = 0;
+  let points: number[] = [];
+  for (const row of rows.filter(({ timepoint }) => timepoint === first.timepoint)) {
+    const kept = await images.of(row, want);
+    if (kept.status === 'failed' || kept.values.at(-1)! <= largestMm3) continue;
+    largestMm3 = kept.values.at(-1)!;
+    points = kept.values.slice(0, -1);
+  }
+  return { points };
+}
+
 /** Images through the cache and the threads. */
 class LearnedImages {
   private readonly pool: RegionPool<LearnRequest, KeptLearned>;
@@ -92,13 +121,17 @@ class LearnedImages {
 
   async of(row: ImageRow, want: Wanted): Promise<KeptLearned> {
     const at = (file: string) => path.resolve(this.options.folder, file);
-    const usesOrgan = want.within === 'organ' && row.organ !== null;
+    const within = want.kind === 'landmarks' ? want.within : want.standard?.within;
+    const usesOrgan = within === 'organ' && row.organ !== null;
+    const lesion = { mask: at(row.mask), label: row.label };
     const organ = usesOrgan ? { mask: at(row.organ!), label: row.organLabel } : null;
     let key: string;
     try {
       const files = [await this.digests.of(at(row.image))];
       if (organ !== null) files.push(await this.digests.of(organ.mask));
-      const content = ['learned', VALUES_VERSION, want, files, organ?.label ?? null];
+      if (want.kind === 'points') files.push(await this.digests.of(lesion.mask));
+      const labels = [organ?.label ?? null, want.kind === 'points' ? lesion.label : null];
+      const content = ['learned', VALUES_VERSION, want, files, labels];
       key = createHash('sha256').update(JSON.stringify(content)).digest('hex');
     } catch (error) {
       return { format: 1, status: 'failed', reason: { ...failureOf(error) } };
@@ -106,7 +139,7 @@ class LearnedImages {
     const file = path.join(this.options.store, 'cache', `${key}.json`);
     const known = existsSync(file) ? readKeptLearned(readFileSync(file, 'utf8')) : null;
     if (known !== null) return known;
-    const kept = await this.pool.extract({ image: at(row.image), organ, want });
+    const kept = await this.pool.extract({ image: at(row.image), lesion, organ, want });
     if (kept.status === 'ok') writeReplacing(file, JSON.stringify(kept), 0o600);
     return kept;
   }

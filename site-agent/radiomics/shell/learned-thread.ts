@@ -5,12 +5,13 @@ import { readMask } from '../../imaging/shell/read-mask.js';
 import { failureOf } from '../extract.js';
 import { type KeptLearned, type LearnRequest, learnedFrom } from '../learned-task.js';
 
-async function kept({ image: imagePath, organ, want }: LearnRequest): Promise<KeptLearned> {
+async function kept({ image: imagePath, lesion, organ, want }: LearnRequest): Promise<KeptLearned> {
   try {
     const image = await readImage(imagePath);
     if (organ !== null) requireAcceptedMask(organ.mask);
     const around = organ === null ? null : (await readMask(organ.mask)).region(organ.label, image);
-    return { format: 1, status: 'ok', values: learnedFrom(want, image, around) };
+    const region = want.kind === 'points' ? (await readMask(lesion.mask)).region(lesion.label, image) : null;
+    return { format: 1, status: 'ok', values: learnedFrom(want, image, region, around) };
   } catch (error) {
     return { format: 1, status: 'failed', reason: { ...failureOf(error) } };
   }
