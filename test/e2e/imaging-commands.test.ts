@@ -138,6 +138,24 @@ describe('concordat quality', () => {
     expect(report.exclusions).toEqual([{ reason: 'in the table of cases, without an image', cases: ['c4'], count: 1 }]);
     const picture = readFileSync(file('report', report.pictures[0].file));
     expect(readFileSync(file('report', 'index.html'), 'utf8')).toContain(picture.toString('base64'));
+    const features = { featureClass: { firstorder: ['Mean'] } };
+    write(
+      'study.yaml',
+      `concordat: 1
+name: quality
+cohort: {endpoint: {type: binary, column: mvi}, features: ["*_original_*"]}
+imaging: {phases: [arterial], settings: ${JSON.stringify(features)}}
+sites: {training: [alder, birch, cedar]}
+model: {type: logistic}
+validation: {folds: 2}
+`,
+    );
+    const study = ['--study', file('site', 'study.yaml'), '--out', file('studied')];
+    const studied = await run('quality', '--cohort', file('site', 'cohort.yaml'), ...study);
+    expect(studied).toMatchObject({ status: 0, data: { features: 1, incomplete: 1 } });
+    const { features: found, exclusions } = JSON.parse(readFileSync(file('studied', 'quality.json'), 'utf8'));
+    expect(found).toMatchObject({ source: 'study quality', rows: ['c1', 'c2', 'c3'], list: [{ n: 1, missing: 2 }] });
+    expect(exclusions).toContainEqual({ reason: 'by the study: all features missing', count: 3, cases: [] });
     const again = await run('quality', '--cohort', file('site', 'cohort.yaml'), '--out', file('report'));
     expect(again).toMatchObject({ status: 2, data: { error: { code: 'CLI_USAGE' } } });
   });

@@ -71,7 +71,13 @@ export async function writeQualityReport(options: QualityOptions): Promise<Quali
     pictures,
     exclusions: [
       ...unmatched(rows, table, config.id),
-      ...(study === null ? [] : studyExclusions(study, options, studyHeader(config, table))),
+      ...(study === null
+        ? []
+        : studyExclusions(
+            study,
+            options,
+            studyHeader(config, table).filter((name) => name !== config.id),
+          )),
     ],
     features,
   };
