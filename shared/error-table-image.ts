@@ -114,7 +114,7 @@ export const IMAGE_ERRORS = {
     fault: 'site',
     grpc: 'INVALID_ARGUMENT',
     exit: 2,
-    hint: 'Voxels of the region are NaN or infinite, or a filter carried such voxels into it. Replace them in the image, or leave them out of the mask.',
+    hint: 'Voxels of the region are NaN or infinite. Replace them in the image, or leave them out of the mask.',
   },
   IMAGE_PIXEL_TYPE: {
     fault: 'site',

@@ -1,6 +1,6 @@
 import { ConcordatError, type ErrorCode } from '../../shared/errors.js';
 import { cropGrid, cropVolume, growBox } from '../imaging/crop.js';
-import type { Box, Roi } from '../imaging/roi.js';
+import { type Box, type Roi, valuesIn } from '../imaging/roi.js';
 import type { Volume } from '../imaging/volume.js';
 import { classFeatures } from './class-features.js';
 import type { ClassInput, ClassSettings } from './class-input.js';
@@ -179,7 +179,14 @@ export function imageFeatures(
 ): Named {
   const wanted = enabled.filter((one) => !isShape(one.name));
   if (wanted.length === 0) return [];
-  const found = classFeatures({ image: volume, roi: onItsBox(roi), settings: classes }, wanted);
+  const input = { image: volume, roi: onItsBox(roi), settings: classes };
+  // A filter may have no value somewhere (LBP3D's kurtosis of equal samples), or carry a voxel without a number into the region: its own
+  // features are then undefined. In the image itself such a voxel is an error.
+  if (name !== 'original' && !valuesIn(volume, input.roi).every(Number.isFinite)) {
+    const none = { value: null, reason: 'the filtered image holds no number in a part of the region' };
+    return wanted.flatMap((one) => one.features.map((feature) => [`${name}_${one.name}_${feature}`, none] as const));
+  }
+  const found = classFeatures(input, wanted);
   return wanted.flatMap((one) => namedFeatures(name, one, found.get(one.name)));
 }
 

@@ -47,11 +47,29 @@ describe('a voxel without a number', () => {
     const outside = source();
     outside.image.data[0] = Number.NaN;
     expect(codeOf('{}', outside)).toBe('ok');
-    expect(codeOf('imageType: {LoG: {sigma: [1]}}', outside)).toBe('IMAGE_NOT_FINITE');
+    const params = 'imageType: {Original: {}, LoG: {sigma: [1]}}\nfeatureClass: {firstorder: [Median], glcm: [Id]}';
+    const got = extract(outside, parseSettings(params, 'params.yaml').settings);
+    if (got.status === 'failed') throw new Error(got.reason.message);
+    expect([...got.features].map(([name, { value, reason }]) => [name, value === null, reason])).toEqual([
+      ['original_firstorder_Median', false, undefined],
+      ['original_glcm_Id', false, undefined],
+      ['log-sigma-1-mm-3D_firstorder_Median', true, expect.stringContaining('no number')],
+      ['log-sigma-1-mm-3D_glcm_Id', true, expect.stringContaining('no number')],
+    ]);
   });
 });
 
 describe('settings that ask for more than there is', () => {
+  it.each([
+    'LBP3D: {lbp3DIcosphereSubdivision: 15}',
+    'LBP3D: {lbp3DLevels: 1000000}',
+    'LBP2D: {lbp2DSamples: 100000000}',
+  ])('of time: %s', (type) => {
+    expect(() => parseSettings(`imageType: {${type}}`, 'params.yaml')).toThrow(
+      expect.objectContaining({ code: 'IMAGE_SETTINGS_INVALID' }),
+    );
+  });
+
   it.each([
     ['setting: {binCount: 1000000000}', null],
     ['setting: {binWidth: 0.000001}', null],
