@@ -124,6 +124,10 @@ function report(out: Output, failure: FailureReason | null, text: string, docume
 
 function checkUsage(options: ExtractOptions): void {
   const problems: string[] = [];
+  if (options.profile !== 'pyradiomics' && options.profile !== 'ibsi')
+    problems.push(`--profile is pyradiomics or ibsi, not ${options.profile}`);
+  if (options.mode === 'segment' && options.out !== undefined && !/\.(csv|json)$/i.test(options.out))
+    problems.push('--out ends in .csv or .json');
   if (options.cohort !== undefined) {
     for (const name of ['image', 'mask', 'label', 'resampleMask'] as const)
       if (options[name] !== undefined) problems.push(`--cohort names images and masks itself: leave --${name} out`);
@@ -138,15 +142,11 @@ function checkUsage(options: ExtractOptions): void {
   if (options.study !== undefined) problems.push('--study goes with --cohort');
   if (options.image === undefined) problems.push('--image <file> is missing');
   if (options.mask === undefined) problems.push('--mask <file> is missing');
-  if (options.profile !== 'pyradiomics' && options.profile !== 'ibsi')
-    problems.push(`--profile is pyradiomics or ibsi, not ${options.profile}`);
   if (options.mode !== 'segment' && options.mode !== 'voxel')
     problems.push(`--mode is segment or voxel, not ${options.mode}`);
   if (options.mapFormat !== 'nii.gz' && options.mapFormat !== 'nrrd')
     problems.push(`--map-format is nii.gz or nrrd, not ${options.mapFormat}`);
   if (options.mode === 'voxel' && options.out === undefined) problems.push('--mode voxel needs --out <folder>');
   if (options.mode === 'voxel' && options.profile === 'ibsi') problems.push('--mode voxel is of --profile pyradiomics');
-  if (options.mode === 'segment' && options.out !== undefined && !/\.(csv|json)$/i.test(options.out))
-    problems.push('--out ends in .csv or .json');
   if (problems.length > 0) throw new ConcordatError('CLI_USAGE', problems.join('; '));
 }
