@@ -124,28 +124,32 @@ function report(out: Output, failure: FailureReason | null, text: string, docume
 
 function checkUsage(options: ExtractOptions): void {
   const problems: string[] = [];
+  const form: string[] = [];
   if (options.profile !== 'pyradiomics' && options.profile !== 'ibsi')
-    problems.push(`--profile is pyradiomics or ibsi, not ${options.profile}`);
+    form.push(`--profile is pyradiomics or ibsi, not ${options.profile}`);
   if (options.mode === 'segment' && options.out !== undefined && !/\.(csv|json)$/i.test(options.out))
-    problems.push('--out ends in .csv or .json');
+    form.push('--out ends in .csv or .json');
   if (options.cohort !== undefined) {
     for (const name of ['image', 'mask', 'label', 'resampleMask'] as const)
       if (options[name] !== undefined) problems.push(`--cohort names images and masks itself: leave --${name} out`);
     if (options.study !== undefined && options.params !== undefined)
       problems.push('the study has its settings: leave --params out');
     if (options.mode !== 'segment') problems.push('--mode voxel is of one image');
-    if (options.deep !== undefined && (options.cohort !== undefined || options.mode === 'voxel'))
-      problems.push('--deep goes with one image and --mode segment');
+    if (options.deep !== undefined) problems.push('--deep goes with one image and --mode segment');
+    problems.push(...form);
     if (problems.length > 0) throw new ConcordatError('CLI_USAGE', problems.join('; '));
     return;
   }
   if (options.study !== undefined) problems.push('--study goes with --cohort');
   if (options.image === undefined) problems.push('--image <file> is missing');
   if (options.mask === undefined) problems.push('--mask <file> is missing');
+  problems.push(...form);
   if (options.mode !== 'segment' && options.mode !== 'voxel')
     problems.push(`--mode is segment or voxel, not ${options.mode}`);
   if (options.mapFormat !== 'nii.gz' && options.mapFormat !== 'nrrd')
     problems.push(`--map-format is nii.gz or nrrd, not ${options.mapFormat}`);
+  if (options.deep !== undefined && options.mode === 'voxel')
+    problems.push('--deep goes with one image and --mode segment');
   if (options.mode === 'voxel' && options.out === undefined) problems.push('--mode voxel needs --out <folder>');
   if (options.mode === 'voxel' && options.profile === 'ibsi') problems.push('--mode voxel is of --profile pyradiomics');
   if (problems.length > 0) throw new ConcordatError('CLI_USAGE', problems.join('; '));

@@ -93,6 +93,24 @@ describe('concordat extract', () => {
     const usage = concordat('--image', image, '--profile', 'isbi', '--out', 'x.txt');
     expect(usage.status).toBe(2);
     expect(usage.stderr).toMatch(/--mask <file> is missing; --profile is pyradiomics or ibsi.*; --out ends in/);
+    const cohort = concordat('--cohort', at('cohort.yaml'), '--profile', 'isbi', '--out', 'x.txt');
+    expect([cohort.status, cohort.stderr]).toEqual([
+      2,
+      expect.stringMatching(/--profile is pyradiomics.*; --out ends/),
+    ]);
+    const deep = concordat(
+      '--image',
+      image,
+      '--mask',
+      mask,
+      '--deep',
+      at('deep.yaml'),
+      '--mode',
+      'voxel',
+      '--out',
+      'x',
+    );
+    expect([deep.status, deep.stderr]).toEqual([2, expect.stringContaining('--deep goes with')]);
     expect(concordat('--image', at('none.nrrd'), '--mask', mask).status).toBe(2);
   });
 
