@@ -134,7 +134,7 @@ function isInside(position: Float64Array, size: Vec3): boolean {
 }
 
 /** Smallest and largest value of a pixel type; a typed array truncates what lies between. */
-function rangeOf(data: Samples): readonly [number, number] {
+export function rangeOf(data: Samples): readonly [number, number] {
   if (data instanceof Float64Array || data instanceof Float32Array) return [-Infinity, Infinity];
   const bits = 8 * data.BYTES_PER_ELEMENT;
   const states = 2 ** bits;
