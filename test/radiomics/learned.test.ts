@@ -11,11 +11,15 @@ import type { LandmarksResult } from '../../shared/computations/landmarks/declar
 import { ConcordatError } from '../../shared/errors.js';
 import { regionsOf } from '../../shared/imaging.js';
 import { type Habitats, LANDMARK_PERCENTILES, type Standardize } from '../../shared/imaging-learned.js';
+import { planStudy } from '../../shared/plan.js';
 import { type Study, studyHash } from '../../shared/study.js';
+import { checkStudyPlan } from '../../shared/study-check.js';
 import { parseStudy, resolveFeatures } from '../../shared/study-parse.js';
 import { loadCohort } from '../../site-agent/cohort-files.js';
 import { LIVER_LABEL } from '../../site-agent/imaging/phantom/phantom.js';
 import { readImageFile } from '../../site-agent/imaging/shell/read-file.js';
+import { DEFAULT_POLICY, evaluateStudy } from '../../site-agent/policy.js';
+import { leavesByComputation, previewLeaves } from '../../site-agent/preview.js';
 import { ensureFeatures } from '../../site-agent/radiomics/shell/feature-store.js';
 import { canonicalImaging, imagingDigest, regionDigest } from '../../site-agent/radiomics/study-extraction.js';
 import { studyFeatureNames } from '../../site-agent/radiomics/study-names.js';
@@ -253,6 +257,26 @@ describe('habitats', () => {
     );
     expect(new Set(keys).size).toBe(4);
   }, 60_000);
+
+  it('and landmarks are announced before anybody approves, as totals over all training sites', () => {
+    const both = study('  learn: {landmarks: {}, habitats: {phase: arterial, range: [0, 200]}}');
+    const leaves = leavesByComputation(planStudy(both));
+    const kinds = ['landmarks', 'habitats'].flatMap((name) => leaves[name]!);
+    expect([...new Set(kinds.map(({ kind }) => kind))]).toEqual([
+      ...['landmarks.counts', 'landmarks.sums'],
+      ...['habitats.sites', 'habitats.cells'],
+    ]);
+    for (const { visibility, contributors } of kinds) {
+      expect(visibility).toBe('total');
+      expect(contributors.map(({ site }) => site)).toEqual(SITES);
+    }
+    const own = previewLeaves(planStudy(both)).filter(({ computation }) => /landmarks|habitats/.test(computation));
+    const rounds = own.flatMap((preview) => [...preview.rounds]);
+    expect(checkStudyPlan(rounds, both, null)).toMatchObject({ ok: true, isolated: [] });
+    const policy = { ...DEFAULT_POLICY, computations: ['describe' as const] };
+    const decision = evaluateStudy(policy, both, leaves, 'alder');
+    expect(JSON.stringify(decision)).toMatch(/landmarks.*habitats/);
+  });
 
   it('that are wrong are named', () => {
     const told = (section: unknown) =>

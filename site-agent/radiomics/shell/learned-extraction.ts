@@ -4,6 +4,7 @@ import path from 'node:path';
 import { writeReplacing } from '../../../shared/durable-files.js';
 import type { Imaging } from '../../../shared/imaging.js';
 import type { ImageRow } from '../../imaging/images-table.js';
+import { requireAcceptedMask } from '../../imaging/shell/accepted-mask.js';
 import { casePlans, pairs } from '../case-plan.js';
 import { failureOf } from '../extract.js';
 import {
@@ -127,6 +128,9 @@ class LearnedImages {
     const organ = usesOrgan ? { mask: at(row.organ!), label: row.organLabel } : null;
     let key: string;
     try {
+      // Before the cache is asked: a proposed mask that nobody accepted gives nothing, also where it did under another name.
+      if (organ !== null) requireAcceptedMask(organ.mask);
+      if (want.kind === 'points') requireAcceptedMask(lesion.mask);
       const files = [await this.digests.of(at(row.image))];
       if (organ !== null) files.push(await this.digests.of(organ.mask));
       if (want.kind === 'points') files.push(await this.digests.of(lesion.mask));
