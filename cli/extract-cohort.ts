@@ -14,6 +14,7 @@ import { canonicalSettings, settingsDigest } from '../site-agent/radiomics/setti
 import { inOrder, RegionExtraction } from '../site-agent/radiomics/shell/cohort-extraction.js';
 import { ensureFeatures, FEATURES_FOLDER } from '../site-agent/radiomics/shell/feature-store.js';
 import { defaultThreads } from '../site-agent/radiomics/shell/prepare-cohort.js';
+import { ensureRepeats } from '../site-agent/radiomics/shell/repeat-store.js';
 import type { StudyExtraction } from '../site-agent/radiomics/study-extraction.js';
 
 export interface ExtractCohortOptions {
@@ -56,6 +57,7 @@ export async function extractCohortFiles(options: ExtractCohortOptions): Promise
       );
     const place = { folder, table: config.images.table };
     const { rows, file, digest } = await ensureFeatures(study.imaging, place, { threads, onCase, ...pool });
+    await ensureRepeats(study, place, { threads, onCase, ...pool });
     const failed = rows.filter(({ status }) => status === 'failed').length;
     if (options.out === undefined) return { rows: rows.length, failed, written: file, digest };
     writeOut(options.out, readFileSync(file, 'utf8'));

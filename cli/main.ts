@@ -15,6 +15,7 @@ import { registerScores } from './commands/scores.js';
 import { registerSegment } from './commands/segment.js';
 import { registerSimulate } from './commands/simulate.js';
 import { registerSite } from './commands/site.js';
+import { registerStability } from './commands/stability.js';
 import { registerStudy } from './commands/study.js';
 import { reportError } from './console.js';
 import { PROGRAM_VERSION } from './version.js';
@@ -74,6 +75,7 @@ registerModel(program);
 registerKeys(program);
 registerPhantom(program);
 registerScores(program);
+registerStability(program);
 
 program.hook('preAction', async (_program, command) => {
   const { dir } = command.opts<{ dir?: string }>();

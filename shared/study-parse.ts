@@ -1,6 +1,7 @@
 import { didYouMean } from './did-you-mean.js';
 import { ConcordatError, type Problem } from './errors.js';
 import { imagingContradictions } from './imaging.js';
+import { perturbsNothing } from './perturbation.js';
 import { readYaml, sortProblems } from './strict-yaml.js';
 import { modelName, type Study, type StudyModel, studySchema, studySites } from './study.js';
 
@@ -33,12 +34,23 @@ export function contradictions(study: Study): { path: Path; message: string }[] 
   columnRules(study, report);
   modelRules(study, report);
   validationRules(study, report);
+  stabilityRules(study, report);
   if (study.imaging !== undefined)
     for (const { path, message } of imagingContradictions(study.imaging)) report(['imaging', ...path], message);
   return found;
 }
 
 type Report = (path: Path, message: string) => void;
+
+function stabilityRules(study: Study, report: Report): void {
+  const source = study.selection?.stability?.source;
+  if (source === undefined || source.type === 'table') return;
+  const at = ['selection', 'stability', 'source'];
+  if (study.imaging === undefined)
+    report(at, `${source.type} are measured on images: the study needs an imaging section`);
+  if (source.type === 'perturbations' && perturbsNothing(source))
+    report(at, 'nothing is perturbed: say how far, for instance translateMm or contourMm');
+}
 
 function siteRules(study: Study, report: Report): void {
   const { training, external } = study.sites;

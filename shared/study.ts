@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { canonicalJson } from './canonical-json.js';
 import { imagingSchema } from './imaging.js';
+import { perturbationShape } from './perturbation.js';
 
 /**
  * The study document: everything that all sites must share, schema-checked, hashed, and approved by its hash.
@@ -166,6 +167,20 @@ export const studySchema = z.strictObject({
             .describe('What must reach the minimum: the coefficient, or the lower end of its 95 % interval.'),
           minimum: z.number().min(0).max(1).default(0.75).describe('Features below it do not enter the models.'),
           repeats: z.int().min(2).max(100).default(2).describe('Measurements of every patient who has repeats.'),
+          source: z
+            .discriminatedUnion('type', [
+              z
+                .strictObject({ type: z.literal('table') })
+                .describe('The table that cohort.yaml names under `repeats`.'),
+              z
+                .strictObject({ type: z.literal('readers') })
+                .describe('Masks of further readers, named in the column `reader` of the table of images.'),
+              z
+                .strictObject({ type: z.literal('perturbations'), ...perturbationShape })
+                .describe('As many perturbations of each lesion’s mask and image as `repeats` says.'),
+            ])
+            .optional()
+            .describe('Where repeated measurements come from; by default from the table.'),
         })
         .optional()
         .describe(
@@ -254,6 +269,8 @@ export const studySchema = z.strictObject({
 });
 
 export type Study = z.output<typeof studySchema>;
+/** How a study judges which features repeated measurements agree on. */
+export type Stability = NonNullable<NonNullable<Study['selection']>['stability']>;
 export type StudyModel = z.output<typeof modelSchema>;
 export type LogisticModel = z.output<typeof logisticModel>;
 export type CoxModel = z.output<typeof coxModel>;

@@ -7,11 +7,12 @@ import type { Study } from '../shared/study.js';
 import { clinicalColumns, withScores } from './clinical/columns.site.js';
 import type { ClinicalConfig } from './clinical/config.js';
 import { type CohortLoad, cohortOf } from './cohort.site.js';
-import { type CohortConfig, type CohortMapping, parseCohortConfig } from './cohort-config.js';
+import { type CohortConfig, type CohortMapping, PLAIN_MAPPING, parseCohortConfig } from './cohort-config.js';
 import { parseTable, type Table } from './cohort-table.site.js';
 import { withLearned } from './learned.site.js';
 import { withFeatures } from './radiomics/features-file.js';
 import { readFeatures, readLearned } from './radiomics/shell/feature-store.js';
+import { readingSource, readRepeats } from './radiomics/shell/repeat-store.js';
 import { withRepeats } from './repeats.site.js';
 
 /** The one place of cohort loading that touches files. Everything behind it is pure. */
@@ -45,9 +46,17 @@ export function loadCohort(
   };
 }
 
-/** The cohort with the repeated measurements that its cohort.yaml in `folder` names, where the study asks for them. */
+/**
+ * The cohort with repeated measurements, where the study asks for them: those extracted from its images, or those of the table that its cohort.yaml in
+ * `folder` names.
+ */
 export function repeated(study: Study, cohort: Cohort, config: CohortConfig, folder: string): Cohort {
-  if (study.selection?.stability === undefined || config.repeats === undefined) return cohort;
+  if (study.selection?.stability === undefined) return cohort;
+  if (readingSource(study) !== null) {
+    const table = readRepeats(study, { folder, table: config.images?.table });
+    return table === null ? cohort : withRepeats(study, cohort, { ...PLAIN_MAPPING, id: 'case' }, table);
+  }
+  if (config.repeats === undefined) return cohort;
   return withRepeats(study, cohort, config, readTable(resolve(folder, config.repeats.table), config.separator));
 }
 

@@ -45,6 +45,8 @@ export function freezeCohort(cohort: Cohort, secret: Uint8Array): FrozenCohort {
     // Only where a study has them, so that the digest of any other cohort stays what it was.
     ...(cohort.learned?.landmarks === undefined ? [] : [cohort.learned.landmarks]),
     ...(cohort.learned?.points ?? []),
+    // Only where there are any: hashes of cohorts without stay what they were.
+    ...(cohort.repeats === undefined ? [] : [cohort.repeats.values]),
   ];
   for (const array of arrays) {
     content.update(`${array.constructor.name}:${array.length};`);

@@ -129,6 +129,9 @@ interface Design {
   readonly tail: number;
 }
 
+/** Where subjects do not differ at all, an end of the interval may be 0 over 0. */
+const finite = (end: number): number | null => (Number.isFinite(end) ? end : null);
+
 /** ICC(2,1); `n` is the mean number of subjects that a rater measured. McGraw and Wong 1996, table 7, for the interval. */
 function agreement(between: number, error: number, raters: number, design: Design): Icc {
   const { k, tail, betweenDf, errorDf } = design;
@@ -147,7 +150,7 @@ function agreement(between: number, error: number, raters: number, design: Desig
   const spread = k * raters + (k * n - k - n) * error;
   return {
     value,
-    low: (n * (between - lowF * error)) / (lowF * spread + n * between),
-    high: (n * (highF * between - error)) / (spread + n * highF * between),
+    low: finite((n * (between - lowF * error)) / (lowF * spread + n * between)),
+    high: finite((n * (highF * between - error)) / (spread + n * highF * between)),
   };
 }

@@ -42,15 +42,17 @@ export function caseCsv(rows: readonly CaseRow[], names: readonly string[]): str
     row.case,
     row.status,
     row.reason,
-    ...names.map((name) => {
-      const value = row.features.get(name)?.value ?? null;
-      return value === null || !Number.isFinite(value) ? '' : String(value);
-    }),
+    ...names.map((name) => numberCell(row.features.get(name)?.value ?? null)),
   ]);
-  return `${[[...CASE_COLUMNS, ...names], ...lines].map((line) => line.map(cell).join(',')).join('\n')}\n`;
+  return `${[[...CASE_COLUMNS, ...names], ...lines].map((line) => line.map(csvCell).join(',')).join('\n')}\n`;
 }
 
-const cell = (text: string): string => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+/** A missing number is an empty cell. */
+export const numberCell = (value: number | null): string =>
+  value === null || !Number.isFinite(value) ? '' : String(value);
+
+/** Text as a CSV has it: quoted where it must be. */
+export const csvCell = (text: string): string => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
 /** All feature names of the rows, in the order in which they first come. */
 export function namesOf(rows: readonly CaseRow[]): string[] {

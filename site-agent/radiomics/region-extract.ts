@@ -6,6 +6,8 @@ import { type Extraction, extract, type FailureReason, failureOf, type Source } 
 import type { FeatureSet } from './feature.js';
 import { habitatMask } from './habitats.js';
 import { extractByIbsi } from './ibsi-profile.js';
+import { perturbed } from './perturb/perturb.js';
+import type { RegionRequest } from './region-task.js';
 import type { StudyExtraction } from './study-extraction.js';
 
 /** An image with a lesion and, where it is known, the organ around it: ones and zeros on one grid. */
@@ -30,10 +32,26 @@ export function extractRegion(source: RegionSource, region: ImagingRegion, extra
   try {
     const { lesion } = source;
     const mask = region.kind === 'habitat' ? habitatOf(source, region) : regionMask(lesion, source.organ, region);
-    const volumeMm3 = lesion.data.reduce((sum, value) => sum + value, 0) * voxelMm3(lesion);
+    const volumeMm3 = volumeOfMask(lesion);
     const spacingMm = source.image.spacingMm;
     const found = extracted({ image: source.image, mask }, extraction);
     return found.status === 'failed' ? found : { status: 'ok', features: found.features, volumeMm3, spacingMm };
+  } catch (error) {
+    return { status: 'failed', reason: failureOf(error) };
+  }
+}
+
+/** One reading of a perturbed lesion. Its volume is that of the lesion as drawn: which lesion is the largest one stays the same in every reading. */
+export function extractPerturbed(
+  source: RegionSource,
+  region: ImagingRegion,
+  extraction: StudyExtraction,
+  reading: NonNullable<RegionRequest['perturbed']>,
+): RegionResult {
+  try {
+    const result = extractRegion(perturbed(source, reading.of, reading.seed), region, extraction);
+    if (result.status === 'failed') return result;
+    return { ...result, volumeMm3: volumeOfMask(source.lesion) };
   } catch (error) {
     return { status: 'failed', reason: failureOf(error) };
   }
@@ -47,7 +65,8 @@ function extracted(source: Source, extraction: StudyExtraction): Extraction {
   return extract(source, { ...settings, preprocessing, additionalInfo: false });
 }
 
-const voxelMm3 = ({ spacingMm }: Mask): number => spacingMm[0] * spacingMm[1] * spacingMm[2];
+const volumeOfMask = ({ data, spacingMm }: Mask): number =>
+  data.reduce((sum, value) => sum + value, 0) * (spacingMm[0] * spacingMm[1] * spacingMm[2]);
 
 /**
  * The region that is meant by a kind and a width, around or inside the lesion, which counts as part of its organ.

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import type { ErrorCode } from '../../shared/errors.js';
 import type { ImagingRegion } from '../../shared/imaging.js';
+import type { Perturbation } from '../../shared/perturbation.js';
 import type { FeatureSet, FeatureValue } from './feature.js';
+import type { PerturbationSeed } from './perturb/perturb.js';
 import type { RegionResult } from './region-extract.js';
 import type { PhaseStandard } from './standard-image.js';
 import type { StudyExtraction } from './study-extraction.js';
@@ -18,6 +20,8 @@ export interface RegionRequest {
   readonly standard:
     | (PhaseStandard & { readonly organ: { readonly mask: string; readonly label: number } | null })
     | null;
+  /** Where the reading is of a perturbed lesion. */
+  readonly perturbed?: { readonly of: Perturbation; readonly seed: PerturbationSeed };
 }
 
 /** A result as it is kept in the cache and sent between threads: plain JSON. */

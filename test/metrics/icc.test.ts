@@ -144,6 +144,11 @@ describe('intraclass correlation', () => {
     for (const count of Object.values(covered)) expect(Math.abs(count / 600 - 0.95)).toBeLessThan(0.03);
   });
 
+  it('of agreement has no end of its interval where subjects’ means are equal', () => {
+    const { value, low } = icc('ICC(2,1)', anovaSums(Float64Array.of(2, -1, 0, 1, -2, 3), 2), 2);
+    expect([value! < 0, low]).toEqual([true, null]);
+  });
+
   it('is undefined where nothing varies or a subject is alone, and 1 where measurements agree', () => {
     for (const kind of ICC_KINDS) {
       expect(icc(kind, anovaSums(new Float64Array(8).fill(3), 2), 2).value).toBeNull();

@@ -64,21 +64,33 @@ function repeatedRows(view: SiteView, fit: Fit): number[][] {
 }
 
 /**
- * All measurements of a feature, patients × repeats, from one site's patients who have every one of them, centred by their mean so that
- * a large mean costs no digits; null where they are fewer than the minimum count (or than two).
+ * All measurements of a feature, patients × repeats, from one site's patients who have every one of them, centred by their mean so that a large
+ * mean costs no digits; null where they are fewer than the minimum count (or than two).
+ *
+ * An inner-fold cell with fewer such patients than the minimum count takes no part in any fit: two fits differ by whole cells, so the difference of
+ * their sums would else be one patient's readings.
  */
 function centred(spec: StabilitySpec, view: SiteView, rows: readonly number[], feature: number): Float64Array | null {
   const { repeats: k, frame } = spec;
-  const { repeats } = view.cohort;
+  const { repeats, cellOf } = view.cohort;
   const p = frame.features.length;
   if (repeats === undefined || repeats.count !== k) return null;
-  const found: number[] = [];
+  const least = Math.max(2, frame.minimumCount);
+  const inCell = new Map<number, number[]>();
   for (const row of rows) {
     let whole = true;
     for (let r = 0; r < k; r++) if (Number.isNaN(repeats.values[(row * k + r) * p + feature]!)) whole = false;
-    if (whole) for (let r = 0; r < k; r++) found.push(repeats.values[(row * k + r) * p + feature]!);
+    if (!whole) continue;
+    const cell = cellOf[row]!;
+    const known = inCell.get(cell);
+    if (known === undefined) inCell.set(cell, [row]);
+    else known.push(row);
   }
-  if (found.length / k < Math.max(2, frame.minimumCount)) return null;
+  const kept = new Set([...inCell.values()].filter((own) => own.length >= least).flat());
+  const found: number[] = [];
+  for (const row of rows)
+    if (kept.has(row)) for (let r = 0; r < k; r++) found.push(repeats.values[(row * k + r) * p + feature]!);
+  if (found.length === 0) return null;
   const mean = found.reduce((sum, value) => sum + value / found.length, 0);
   return Float64Array.from(found, (value) => value - mean);
 }

@@ -49,8 +49,8 @@ export const COUNTS = { sites: 0, subjects: 1, size: 2 } as const;
 /**
  * Test and retest, second readers or perturbed masks: within-site sums of squares of an analysis of variance are added over the training sites of
  * each fit, so the intraclass correlation is the one of all repeated patients with subjects centred by site and raters nested in site
- * (shared/metrics/icc.ts). Two rounds: orders of magnitude and counts, then squares. A site with fewer repeated patients than the minimum count adds
- * nothing.
+ * (shared/metrics/icc.ts). Two rounds: orders of magnitude and counts, then squares. Of a
+ * site's inner-fold cells those with fewer repeated patients than the minimum count add nothing, in any fit.
  */
 export const stabilityDeclaration: Declaration<StabilitySpec, StabilityBroadcast> = {
   name: 'stability',

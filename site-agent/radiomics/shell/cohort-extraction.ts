@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { writeReplacing } from '../../../shared/durable-files.js';
 import type { Imaging, ImagingRegion } from '../../../shared/imaging.js';
+import type { Perturbation } from '../../../shared/perturbation.js';
 import type { ImageRow } from '../../imaging/images-table.js';
 import { requireAcceptedMask } from '../../imaging/shell/accepted-mask.js';
 import { caseFeatures, type ExtractedRegion } from '../case-features.js';
@@ -75,7 +76,8 @@ export async function inOrder<T, R>(items: readonly T[], atOnce: number, work: (
   return results;
 }
 
-async function caseRow(imaging: Imaging, plan: CasePlan, regions: RegionExtraction): Promise<CaseRow> {
+/** A patient's features from `regions`, whatever reading of them it gives. */
+export async function caseRow(imaging: Imaging, plan: CasePlan, regions: Regions): Promise<CaseRow> {
   const extracted: ExtractedRegion[] = [];
   const reasons: string[] = plan.missing.map((what) => `no image of ${what}`);
   for (const task of plan.tasks) {
@@ -103,8 +105,21 @@ function cached(file: string): KeptRegion | null {
   }
 }
 
+/** The regions of one reading. */
+export interface Regions {
+  of(row: ImageRow, region: ImagingRegion, phase: string): Promise<KeptRegion>;
+}
+
+/** Which reading of a perturbed lesion is meant. */
+export interface PerturbedReading {
+  readonly of: Perturbation;
+  readonly seed: number;
+  /** 1 for the first. */
+  readonly reading: number;
+}
+
 /** Regions of images through the cache and the threads. */
-export class RegionExtraction {
+export class RegionExtraction implements Regions {
   private readonly pool: RegionPool;
   private readonly digests: FileDigests;
 
@@ -119,12 +134,18 @@ export class RegionExtraction {
     this.digests = new FileDigests(path.join(options.store, 'files.json'));
   }
 
-  async of(row: ImageRow, region: ImagingRegion, phase: string): Promise<KeptRegion> {
+  async of(
+    row: ImageRow,
+    region: ImagingRegion,
+    phase: string,
+    reading: PerturbedReading | null = null,
+  ): Promise<KeptRegion> {
     const at = (file: string) => path.resolve(this.options.folder, file);
     const usesOrgan = (region.kind === 'ring' || region.kind === 'dilated') && region.withinOrgan && row.organ !== null;
     const organ = usesOrgan ? { mask: at(row.organ!), label: row.organLabel } : null;
     const standard = this.standardFor(row, phase, at);
     let key: string;
+    let perturbed: RegionRequest['perturbed'];
     try {
       // Before the cache is asked, because nobody's acceptance is part of its key.
       for (const mask of new Set([at(row.mask), ...(organ === null ? [] : [organ.mask])])) requireAcceptedMask(mask);
@@ -134,7 +155,17 @@ export class RegionExtraction {
       if (measuredIn !== null) requireAcceptedMask(measuredIn.mask);
       if (measuredIn !== null) files.push(await this.digests.of(measuredIn.mask));
       const labels = [row.label, organ?.label ?? null, ...(measuredIn === null ? [] : [measuredIn.label])];
-      const content = [VALUES_VERSION, this.digestOf(region, phase), files, ...labels];
+      const content: unknown[] = [VALUES_VERSION, this.digestOf(region, phase), files, ...labels];
+      if (reading !== null) {
+        const seed = {
+          seed: reading.seed,
+          reading: reading.reading,
+          lesion: `${files[1]} ${row.label}`,
+          image: files[0]!,
+        };
+        perturbed = { of: reading.of, seed };
+        content.push(reading);
+      }
       key = createHash('sha256').update(JSON.stringify(content)).digest('hex');
     } catch (error) {
       return { format: 1, status: 'failed', reason: { ...failureOf(error) } };
@@ -143,7 +174,8 @@ export class RegionExtraction {
     const known = cached(file);
     if (known !== null) return known;
     const request = { image: at(row.image), mask: at(row.mask), label: row.label, organ, region, standard };
-    const kept = await this.pool.extract({ ...request, extraction: this.extraction });
+    const asked = perturbed === undefined ? {} : { perturbed };
+    const kept = await this.pool.extract({ ...request, ...asked, extraction: this.extraction });
     // What failed is tried again next time: memory, a disk or a share may be there then.
     if (kept.status === 'ok') writeReplacing(file, JSON.stringify(kept), 0o600);
     return kept;

@@ -121,7 +121,8 @@ function allAbout({ folder }: ImagesPlace): FeaturesAbout[] {
     .filter((about) => about !== null);
 }
 
-function imagesBytes({ folder, table }: ImagesPlace): Buffer {
+/** @throws ConcordatError COHORT_IMAGES_MISSING, COHORT_UNREADABLE */
+export function imagesBytes({ folder, table }: ImagesPlace): Buffer {
   if (table === undefined)
     throw new ConcordatError(
       'COHORT_IMAGES_MISSING',

@@ -4,6 +4,7 @@ import type { Study } from '../../../shared/study.js';
 import { readCohortConfig } from '../../cohort-files.js';
 import type { CohortExtractionOptions } from './cohort-extraction.js';
 import { ensureFeatures } from './feature-store.js';
+import { ensureRepeats } from './repeat-store.js';
 
 /** More threads than this gain little and take memory: each holds an image and what is made of it. */
 const THREADS_MAX = 8;
@@ -11,7 +12,7 @@ const THREADS_MAX = 8;
 export const defaultThreads = (): number => Math.min(THREADS_MAX, availableParallelism());
 
 /**
- * Extracts what a study wants of the images of the site in `folder`, where it wants any; what is there already is not extracted again.
+ * Extracts what a study wants of the images of the site in `folder`, where it wants any, repeated measurements among it; what is there already is not extracted again.
  *
  * @throws ConcordatError COHORT_IMAGES_MISSING, COHORT_UNREADABLE, COHORT_INVALID, IMAGE_SETTINGS_INVALID. A case whose images cannot be used is no error: its
  * features are missing.
@@ -23,12 +24,11 @@ export async function prepareCohort(
 ): Promise<void> {
   if (study.imaging === undefined) return;
   const config = readCohortConfig(path.join(folder, 'cohort.yaml'));
-  await ensureFeatures(
-    study.imaging,
-    { folder, table: config.images?.table },
-    {
-      threads: options.threads ?? defaultThreads(),
-      ...(options.onCase === undefined ? {} : { onCase: options.onCase }),
-    },
-  );
+  const place = { folder, table: config.images?.table };
+  const how = {
+    threads: options.threads ?? defaultThreads(),
+    ...(options.onCase === undefined ? {} : { onCase: options.onCase }),
+  };
+  await ensureFeatures(study.imaging, place, how);
+  await ensureRepeats(study, place, how);
 }

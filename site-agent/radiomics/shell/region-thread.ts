@@ -3,7 +3,7 @@ import { readImage } from '../../imaging/shell/read-file.js';
 import { readMask } from '../../imaging/shell/read-mask.js';
 import type { Volume } from '../../imaging/volume.js';
 import { failureOf } from '../extract.js';
-import { extractRegion } from '../region-extract.js';
+import { extractPerturbed, extractRegion } from '../region-extract.js';
 import { type KeptRegion, keptOf, type RegionRequest } from '../region-task.js';
 import { standardImage } from '../standard-image.js';
 import { LastRead } from './last-read.js';
@@ -29,7 +29,10 @@ async function kept(request: RegionRequest): Promise<KeptRegion> {
     const image = await imageOf(request);
     const lesion = (await masks.of(mask)).region(label, image);
     const around = organ === null ? null : (await masks.of(organ.mask)).region(organ.label, image);
-    return keptOf(extractRegion({ image, lesion, organ: around }, region, extraction));
+    const source = { image, lesion, organ: around };
+    const { perturbed: reading } = request;
+    if (reading === undefined) return keptOf(extractRegion(source, region, extraction));
+    return keptOf(extractPerturbed(source, region, extraction, reading));
   } catch (error) {
     return keptOf({ status: 'failed', reason: failureOf(error) });
   }
