@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { parse } from 'csv-parse/sync';
 import { z } from 'zod';
 import { BUNDLE_FILE, type BundleDocument, MODEL_FILE, parseBundle, sha256 } from '../shared/bundle/bundle.js';
+import { csvText } from '../shared/csv.js';
 import { didYouMean } from '../shared/did-you-mean.js';
 import { ConcordatError, type Problem } from '../shared/errors.js';
 import type { OnnxAnswer, OnnxJob } from './onnx-worker.js';
@@ -92,12 +93,8 @@ export async function predictTable(
 
 /** `id, score, probability, class, problem`; undefined = empty. */
 export function predictionsCsv(rows: readonly Prediction[]): string {
-  const cell = (value: string | number | null) => {
-    const text = value === null ? '' : String(value);
-    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  const lines = rows.map((row) => [row.id, row.score, row.probability, row.class, row.problem].map(cell).join(','));
-  return `${['id,score,probability,class,problem', ...lines].join('\n')}\n`;
+  const lines = rows.map((row) => [row.id, row.score, row.probability, row.class, row.problem]);
+  return csvText([['id', 'score', 'probability', 'class', 'problem'], ...lines]);
 }
 
 interface TableRow {

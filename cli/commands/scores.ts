@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
+import { csvText } from '../../shared/csv.js';
 import { ConcordatError } from '../../shared/errors.js';
 import type { ClinicalColumns } from '../../site-agent/clinical/columns.site.js';
 import { output } from '../console.js';
@@ -61,10 +62,8 @@ function csv(ids: readonly string[], { names, rows }: ClinicalColumns): string {
     ids[at]!,
     ...row.flatMap((score) => (score.value === null ? ['', score.reason] : [String(score.value), ''])),
   ]);
-  return `${[header, ...lines].map((cells) => cells.map(cell).join(',')).join('\n')}\n`;
+  return csvText([header, ...lines]);
 }
-
-const cell = (text: string): string => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
 function text(
   { names, rows }: ClinicalColumns,

@@ -1,3 +1,4 @@
+import { csvText, numberCell } from '../../shared/csv.js';
 import type { Extraction, FailureReason } from './extract.js';
 import type { FeatureSet } from './feature.js';
 
@@ -38,9 +39,9 @@ export function featureCsv(rows: readonly FeatureRow[]): string {
     String(row.label),
     row.status,
     row.reason === null ? '' : `${row.reason.code}: ${row.reason.message}`,
-    ...names.map((name) => numberText(row.features.get(name)?.value ?? null)),
+    ...names.map((name) => numberCell(row.features.get(name)?.value ?? null)),
   ]);
-  return `${[[...COLUMNS, ...names], ...lines].map((line) => line.map(cell).join(',')).join('\n')}\n`;
+  return csvText([[...COLUMNS, ...names], ...lines]);
 }
 
 /** The same as a list for JSON: of each feature its value or null, its IBSI code, and why it has none. */
@@ -65,12 +66,4 @@ export function featureJson(rows: readonly FeatureRow[]): unknown[] {
     ...(Object.keys(row.diagnostics).length === 0 ? {} : { diagnostics: row.diagnostics }),
     settingsDigest: row.settingsDigest,
   }));
-}
-
-function numberText(value: number | null): string {
-  return value !== null && Number.isFinite(value) ? String(value) : '';
-}
-
-function cell(text: string): string {
-  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

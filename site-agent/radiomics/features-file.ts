@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { csvText, numberCell } from '../../shared/csv.js';
 import { ConcordatError, type Problem } from '../../shared/errors.js';
 import type { Table } from '../cohort-table.site.js';
 import type { FeatureSet } from './feature.js';
@@ -44,15 +45,8 @@ export function caseCsv(rows: readonly CaseRow[], names: readonly string[]): str
     row.reason,
     ...names.map((name) => numberCell(row.features.get(name)?.value ?? null)),
   ]);
-  return `${[[...CASE_COLUMNS, ...names], ...lines].map((line) => line.map(csvCell).join(',')).join('\n')}\n`;
+  return csvText([[...CASE_COLUMNS, ...names], ...lines]);
 }
-
-/** A missing number is an empty cell. */
-export const numberCell = (value: number | null): string =>
-  value === null || !Number.isFinite(value) ? '' : String(value);
-
-/** Text as a CSV has it: quoted where it must be. */
-export const csvCell = (text: string): string => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
 /** All feature names of the rows, in the order in which they first come. */
 export function namesOf(rows: readonly CaseRow[]): string[] {

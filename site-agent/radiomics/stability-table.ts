@@ -1,3 +1,4 @@
+import { csvText } from '../../shared/csv.js';
 import { type AnovaSums, anovaSums, ICC_KINDS, type Icc, type IccKind, icc } from '../../shared/metrics/icc.js';
 
 /** One subject's features in one reading; null where a feature has no value. */
@@ -72,12 +73,8 @@ export function stabilityCsv(rows: readonly FeatureStability[]): string {
     row.feature,
     row.n,
     row.k,
-    ...ICC_KINDS.flatMap((kind) => [row.icc[kind].value, row.icc[kind].low, row.icc[kind].high]).map(
-      (value) => value ?? '',
-    ),
+    ...ICC_KINDS.flatMap((kind) => [row.icc[kind].value, row.icc[kind].low, row.icc[kind].high]),
     row.kept ? 1 : 0,
   ]);
-  const cell = (value: string | number) =>
-    /[",\n\r]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : value;
-  return `${[header, ...lines].map((line) => line.map(cell).join(',')).join('\n')}\n`;
+  return csvText([header, ...lines]);
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { canonicalJson } from '../../../shared/canonical-json.js';
+import { csvText, numberCell } from '../../../shared/csv.js';
 import { writeReplacing } from '../../../shared/durable-files.js';
 import { ConcordatError } from '../../../shared/errors.js';
 import type { Study } from '../../../shared/study.js';
@@ -9,7 +10,7 @@ import { parseTable, type Table } from '../../cohort-table.site.js';
 import { imageRows } from '../../imaging/images-table.js';
 import { READING_COLUMN } from '../../repeats.site.js';
 import { casePlans } from '../case-plan.js';
-import { type CaseRow, csvCell, namesOf, numberCell } from '../features-file.js';
+import { type CaseRow, namesOf } from '../features-file.js';
 import { type ReadingSource, readingsOf } from '../readings.js';
 import { standardOf } from '../standard-image.js';
 import { canonicalImaging, regionDigest, studyExtraction } from '../study-extraction.js';
@@ -96,7 +97,7 @@ function repeatsCsv(
     String(tasks[at]!.reading.number),
     ...names.map((name) => numberCell(row.features.get(name)?.value ?? null)),
   ]);
-  return `${[['case', READING_COLUMN, ...names], ...lines].map((line) => line.map(csvCell).join(',')).join('\n')}\n`;
+  return csvText([['case', READING_COLUMN, ...names], ...lines]);
 }
 
 /** Named by all that it depends on besides the images' own bytes, as the study's features are. */
