@@ -29,7 +29,7 @@ export interface EventStore {
 
 /** Bytes under their SHA-256 (lower-case hexadecimal). */
 export interface BlobStore {
-  /** Storing what is there already is no error. */
+  /** Storing what is there already is no error. Nothing of `bytes` is kept: the caller may use the memory again. */
   putBlob(bytes: Uint8Array): string;
   /**
    * Where `into` has the blob's length it may be filled and given back instead of new memory; it holds nothing of use after

@@ -271,7 +271,8 @@ export class CoordinatorProcess {
         },
         putBlob: (bytes) => {
           const hash = sha256Hex(bytes);
-          if (!this.isWhole(hash)) host.writeBlob('unmask', this.blobs, hash, bytes);
+          // A disk keeps its own copy: the driver uses the memory of a total again for the next round's sum.
+          if (!this.isWhole(hash)) host.writeBlob('unmask', this.blobs, hash, bytes.slice());
           return hash;
         },
         getBlob: (hash, into) => {
