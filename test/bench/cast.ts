@@ -4,6 +4,7 @@ import type { RoundTerms } from '../../shared/messages.js';
 import { declarationHash } from '../../shared/secagg/context.js';
 import type { TensorSpec } from '../../shared/tensors.js';
 import { makeTerms, siteNames } from '../sim/world.js';
+import { peakMemoryBytes } from './peak-memory.js';
 
 /** One measurement: so many sites, a vector of that length, so many rounds that count. */
 export interface Scene {
@@ -55,5 +56,5 @@ export function openingOf(leaves: readonly TensorSpec[], round: number) {
 
 export function usageSince(start: NodeJS.CpuUsage): Usage {
   const { user, system } = process.cpuUsage(start);
-  return { cpuMs: (user + system) / 1000, peakBytes: process.resourceUsage().maxRSS * 1024 };
+  return { cpuMs: (user + system) / 1000, peakBytes: peakMemoryBytes() };
 }

@@ -11,6 +11,7 @@ import { type IntensityClass, intensityFeatures } from '../../../site-agent/radi
 import { parseSettings } from '../../../site-agent/radiomics/settings.js';
 import { ExtractionPool } from '../../../site-agent/radiomics/shell/extraction-pool.js';
 import { radiomicsFolder } from '../../support/images.js';
+import { peakMemoryBytes } from '../peak-memory.js';
 import { abdomenCase, type BenchCase, EXAMPLE_CT, ellipsoidCase, phantomCases } from './cases.js';
 
 /**
@@ -154,7 +155,7 @@ function memory(): void {
   const start = process.hrtime.bigint();
   const result = extract(one, settings);
   const seconds = Number(process.hrtime.bigint() - start) / 1e9;
-  const peakMb = process.resourceUsage().maxRSS / 1024;
+  const peakMb = peakMemoryBytes() / 2 ** 20;
   const count = result.status === 'ok' ? `${result.features.size} features` : result.reason.message;
   say(
     `\n${one.name}, ${roiOf(one.mask).indices.length.toLocaleString('en')} voxels in the region, example CT: ${count}`,
