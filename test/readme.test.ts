@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { simulateCohort } from '../cli/demo-cohort.js';
 import { STUDY_TRANSITIONS } from '../coordinator/study-transitions.js';
+import { simulateCohort } from './support/simulated-cohort.js';
 
 /** What the documents say can be typed is typed here, and what they point to must exist. Needs `npm run build` before. */
 const root = fileURLToPath(new URL('..', import.meta.url));

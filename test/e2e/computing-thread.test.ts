@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { simulateCohort } from '../../cli/demo-cohort.js';
 import { COORDINATOR_COMPUTATIONS } from '../../coordinator/computations.js';
 import { advanceRun, startRun } from '../../coordinator/study-run.js';
 import { addInto, decodeTotal, unpackWords } from '../../shared/fixed-point.js';
@@ -23,6 +22,7 @@ import {
 } from '../../site-agent/shell/computer.js';
 import type { SiteWorkSetup } from '../../site-agent/site-work.site.js';
 import { Loopback, RecordingEvents, until } from '../support/federation.js';
+import { simulateCohort } from '../support/simulated-cohort.js';
 
 /** The thread that computes for a study, as built: same bits, nothing else waits for it, and its loss is survived. */
 const BUILT = new URL('../../dist/site-agent/shell/computing-thread.js', import.meta.url);

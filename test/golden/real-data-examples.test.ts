@@ -6,9 +6,9 @@ import { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { registerSimulate } from '../../cli/commands/simulate.js';
 import { registerStudy } from '../../cli/commands/study.js';
-import { simulateCohort } from '../../cli/demo-cohort.js';
 import { parseCohortConfig } from '../../site-agent/cohort-config.js';
 import { referenceFolder } from '../support/reference.js';
+import { simulateCohort } from '../support/simulated-cohort.js';
 
 /** examples/ is what a user starts from: every file there parses, and every command of its README prints what it says. */
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));

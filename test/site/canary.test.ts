@@ -1,6 +1,5 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { simulateCohort } from '../../cli/demo-cohort.js';
 import { errorJson, errorText } from '../../cli/format.js';
 import { ConcordatError } from '../../shared/errors.js';
 import { seededRandom } from '../../shared/rng.js';
@@ -8,6 +7,7 @@ import { parseStudy, resolveFeatures } from '../../shared/study-parse.js';
 import { cohortOf, cohortsFromTable } from '../../site-agent/cohort.site.js';
 import { PLAIN_MAPPING } from '../../site-agent/cohort-config.js';
 import { parseTable } from '../../site-agent/cohort-table.site.js';
+import { simulateCohort } from '../support/simulated-cohort.js';
 
 /** Planted cell contents must never come back in an error or a warning, whatever else is wrong with the table. */
 const CANARIES = [

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { simulateCohort } from '../../cli/demo-cohort.js';
 import { COORDINATOR_COMPUTATIONS } from '../../coordinator/computations.js';
 import { advanceRun, startRun } from '../../coordinator/study-run.js';
 import type { Cohort } from '../../shared/cohort.site.js';
@@ -17,6 +16,7 @@ import { checkRelease } from '../../site-agent/egress.js';
 import { EMPTY_GUARD, guardDecision, guardRequest, ownCohort } from '../../site-agent/guard.js';
 import { DEFAULT_POLICY, type Policy } from '../../site-agent/policy.js';
 import { contributionOf, leavesOf, siteView } from '../../site-agent/site-run.site.js';
+import { simulateCohort } from '../support/simulated-cohort.js';
 
 /** A whole study, every contribution of every site through gate, guard and ledger, as the agents do it. */
 const simulated = simulateCohort(11);

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { simulateCohort } from '../../cli/demo-cohort.js';
 import { studyCheckText } from '../../cli/format-site.js';
 import { planStudy } from '../../shared/plan.js';
 import type { Study } from '../../shared/study.js';
 import { checkStudyPlan } from '../../shared/study-check.js';
 import { parseStudy } from '../../shared/study-parse.js';
 import { previewLeaves } from '../../site-agent/preview.js';
+import { simulateCohort } from '../support/simulated-cohort.js';
 
 const demo = parseStudy(simulateCohort(1).studyYaml.replace('"original_*"', 'f1, f2, f3, f4'), 'study.yaml');
 const TRAINING = ['alder', 'birch', 'cedar', 'dogwood'];

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { simulateCohort } from '../../cli/demo-cohort.js';
 import { decodeDocument, documentHash, encodeDocument } from '../../shared/document.js';
 import { planStudy } from '../../shared/plan.js';
 import { studyHash } from '../../shared/study.js';
@@ -7,6 +6,7 @@ import { parseStudy } from '../../shared/study-parse.js';
 import { readStudyDocument, studyDocument } from '../../shared/study-signatures.js';
 import { SITE_COMPUTATIONS } from '../../site-agent/computations.js';
 import { leavesOf } from '../../site-agent/site-run.site.js';
+import { simulateCohort } from '../support/simulated-cohort.js';
 
 const study = parseStudy(simulateCohort(1).studyYaml.replace('"original_*"', 'f1, f2'), 'study.yaml');
 

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { seededRandom } from '../shared/rng.js';
+import { seededRandom } from '../../shared/rng.js';
 
 /**
  * A multi-scanner hepatocellular carcinoma cohort drawn from a seed. Nobody in it exists. Each of twenty radiomics

@@ -2,12 +2,12 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { simulateCohort, writeSimulatedCohort } from '../../cli/demo-cohort.js';
 import { parseStudy, resolveFeatures } from '../../shared/study-parse.js';
 import { cohortOf, cohortsFromTable } from '../../site-agent/cohort.site.js';
 import { PLAIN_MAPPING, parseCohortConfig } from '../../site-agent/cohort-config.js';
 import { loadCohort, studyHeader } from '../../site-agent/cohort-files.js';
 import { parseTable } from '../../site-agent/cohort-table.site.js';
+import { simulateCohort, writeSimulatedCohort } from '../support/simulated-cohort.js';
 
 const simulated = simulateCohort(7);
 const pooled = parseTable(simulated.pooledCsv, 'pooled.csv');
