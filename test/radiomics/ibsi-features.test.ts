@@ -155,8 +155,11 @@ describe('IBSI features', () => {
     const flat = testVolume(grid, Float64Array, () => 2);
     const whole = testVolume(grid, Uint8Array, () => 1);
     const one = extractIbsi(flat, whole, ALL);
-    for (const tag of ['stat_skew', 'ih_kurt', 'cm_corr_3D_avg', 'cm_info_corr1_2D_comb', 'morph_moran_i', 'ivh_v10'])
+    for (const tag of ['cm_corr_3D_avg', 'cm_info_corr1_2D_comb', 'morph_moran_i', 'ivh_v10'])
       expect(one.get(tag), tag).toMatchObject({ value: null, reason: expect.any(String) });
+    // IBSI reference manual, sections 3.3.3, 3.3.4, 3.4.3, 3.4.4 and 3.5.6: 0 where the variance is 0, and for one grey level.
+    for (const tag of ['stat_skew', 'stat_kurt', 'ih_skew', 'ih_kurt', 'ivh_auc'])
+      expect(one.get(tag)!.value, tag).toBe(0);
     expect(one.get('ngt_coarseness_3D')!.value).toBe(1e6);
     expect(one.get('ngt_busyness_2D')!.value).toBe(0);
     expect(one.get('stat_var')!.value).toBe(0);

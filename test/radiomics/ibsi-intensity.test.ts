@@ -303,6 +303,22 @@ describe('processing before the features', () => {
     expect(discretise(Float64Array.of(3, 3), { method: 'fbn', bins: 8 }, null)).toMatchObject({ levelCount: 1 });
   });
 
+  it('puts a value on an edge of fixed bins into the upper one, however the bins’ width is rounded', () => {
+    // IBSI K15C: floor(bins · (x − min) / (max − min)) + 1. 49 · (2 / 98) is 0.99…9 in float64, 2 · 49 / 98 is 1.
+    expect(discretise(Float64Array.of(0, 49, 98), { method: 'fbn', bins: 2 }, null)).toMatchObject({
+      levels: Int32Array.of(1, 2, 2),
+    });
+    const volume = ivhFeatures(Float64Array.of(0, 49, 98), { method: 'fbn', bins: 2 }, null);
+    expect(value(volume, 'ivh_v10')).toBeCloseTo(2 / 3, 12);
+    for (let range = 1; range <= 100; range++)
+      for (const bins of [2, 3, 6, 7, 32]) {
+        const values = Float64Array.from({ length: range + 1 }, (_, x) => x - 100);
+        const found = discretise(values, { method: 'fbn', bins }, null);
+        const want = Int32Array.from(values, (_, x) => Math.min(bins, (bins * x - ((bins * x) % range)) / range + 1));
+        expect(found).toEqual({ levels: want, levelCount: bins });
+      }
+  });
+
   it('interpolates to a grid that covers the old one and shares its centre', () => {
     const direction = [0, 1, 0, 1, 0, 0, 0, 0, -1];
     const grid = testGrid([204, 201, 60], {

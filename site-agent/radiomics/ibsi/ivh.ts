@@ -1,5 +1,6 @@
 import type { FeatureSet } from '../feature.js';
 import { coded } from './codes.js';
+import { fixedBin } from './region-levels.js';
 
 /**
  * How the intensities of an intensity-volume histogram are stepped. `discrete`: calibrated whole units, as CT in HU. `fbs`: calibrated
@@ -63,7 +64,8 @@ export function ivhFeatures(
   put('ivh_diff_i10_i90', i10 - i90);
   let area = 0;
   for (let k = 0; k < last; k++) area += (volume[k]! + volume[k + 1]!) / 2;
-  put('ivh_auc', area / last);
+  // IBSI sets the area to 0 where the region has one grey level, whatever the range.
+  put('ivh_auc', values.every((value) => value === values[0]) ? 0 : area / last);
   return features;
 }
 
@@ -83,8 +85,7 @@ function histogramOf(
   const high = mode.method === 'fbn' ? highest : (range?.[1] ?? highest);
   if (mode.method === 'fbn') {
     const { bins } = mode;
-    const scale = high > low ? bins / (high - low) : 0;
-    return { first: 1, step: 1, volume: fractions(values, bins, (value) => Math.floor((value - low) * scale)) };
+    return { first: 1, step: 1, volume: fractions(values, bins, (value) => fixedBin(value, low, high, bins)) };
   }
   const width = mode.method === 'fbs' ? mode.width : 1;
   const steps = mode.method === 'fbs' ? Math.max(1, Math.ceil((high - low) / width)) : Math.floor(high - low) + 1;

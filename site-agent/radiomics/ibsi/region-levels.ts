@@ -39,14 +39,21 @@ export function discretise(
     return high <= MOST_LEVELS ? { levels: Int32Array.from(values), levelCount: high } : TOO_MANY;
   }
   if (mode.method === 'fbn') {
-    const scale = high > low ? mode.bins / (high - low) : 0;
-    const levels = Int32Array.from(values, (value) => Math.min(mode.bins, Math.floor((value - low) * scale) + 1));
+    const levels = Int32Array.from(values, (value) => fixedBin(value, low, high, mode.bins) + 1);
     return { levels, levelCount: high > low ? mode.bins : 1 };
   }
   const origin = rangeLow ?? low;
   const level = (value: number): number => Math.floor((value - origin) / mode.width) + 1;
   if (level(high) > MOST_LEVELS) return TOO_MANY;
   return { levels: Int32Array.from(values, level), levelCount: level(high) };
+}
+
+/**
+ * Bin from 0 of a value in the range low to high, cut into `bins` of equal width; the highest value is in the last. The product comes
+ * before the division: multiplied by bins / (high − low), rounded, a value on an edge can fall short of it (49 of 0 to 98, two bins).
+ */
+export function fixedBin(value: number, low: number, high: number, bins: number): number {
+  return high > low ? Math.min(bins - 1, Math.floor((bins * (value - low)) / (high - low))) : 0;
 }
 
 const MOST_LEVELS = 8192;

@@ -41,12 +41,11 @@ export function percentile(sorted: ArrayLike<number>, percent: number): number {
   return sorted[below]! + (at - below) * (sorted[above]! - sorted[below]!);
 }
 
-const FLAT = 'all intensities are equal';
 const EMPTY = 'the region is empty';
 
 /**
  * The 16 features that intensity statistics and the intensity histogram share, in IBSI's order, under `prefix` ('stat' or 'ih').
- * Skewness and kurtosis have no value where all values are equal, the two quotients none where their denominator is 0.
+ * Skewness and kurtosis are 0 where all values are equal, as IBSI sets them; the two quotients have no value where their denominator is 0.
  */
 export function distributionFeatures(prefix: 'stat' | 'ih', values: Float64Array): FeatureSet {
   const features: FeatureSet = new Map();
@@ -69,8 +68,8 @@ export function distributionFeatures(prefix: 'stat' | 'ih', values: Float64Array
   const flat = min === max;
   put('mean', mean);
   put('var', variance);
-  put('skew', flat ? Number.NaN : skewness, FLAT);
-  put('kurt', flat ? Number.NaN : kurtosis, FLAT);
+  put('skew', flat ? 0 : skewness);
+  put('kurt', flat ? 0 : kurtosis);
   put('median', median);
   put('min', min);
   put('p10', p10);
