@@ -1,4 +1,5 @@
 import type { Imaging } from '../shared/imaging.js';
+import type { Standardize } from '../shared/imaging-learned.js';
 import { planStudy } from '../shared/plan.js';
 import { findMember, type Roster } from '../shared/roster.js';
 import { modelName, type Study, type StudyModel, studySites } from '../shared/study.js';
@@ -160,13 +161,18 @@ function validationOf(study: Study): string {
 }
 
 /** What is made of a site's images, in words: the images and the features of single patients stay. */
-function imagesOf({ phases, timepoints, regions, profile, lesions }: Imaging): string {
+function imagesOf({ phases, timepoints, regions, profile, lesions, standardize, habitats }: Imaging): string {
   const times = timepoints.length === 0 ? '' : ` at ${timepoints.join(', ')}`;
   const names = profile === 'ibsi' ? 'IBSI' : 'PyRadiomics';
   const several = { largest: 'the largest lesion', 'volume-weighted': 'all lesions, by volume', all: 'all lesions' }[
     lesions
   ];
-  return `${phases.join(', ')}${times}; ${names} features of ${regions.map(({ name }) => name).join(', ')}, ${several} of each patient; images, masks and each patient's features stay here`;
+  const earlier = (what: string, from: Standardize['from'] | undefined) =>
+    from === undefined
+      ? ''
+      : `; ${what} of study ${from.study.slice(0, 12)}, bundle ${(from.bundle ?? 'none').slice(0, 12)}`;
+  const learned = earlier('standard landmarks', standardize?.from) + earlier('habitats', habitats?.from);
+  return `${phases.join(', ')}${times}; ${names} features of ${regions.map(({ name }) => name).join(', ')}, ${several} of each patient${learned}; images, masks and each patient's features stay here`;
 }
 
 function patientsOf(study: Study, cohort: DecisionGrounds['cohort']['cohort']): string {

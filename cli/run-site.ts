@@ -62,6 +62,10 @@ export async function runSite(
       upload: async (bytes) => dialled().upload(bytes),
       download: async (hash, bytesMax) => dialled().download(hash, bytesMax),
     },
+    registry: {
+      listBundles: async () => dialled().listBundles(),
+      getBundle: async (query) => dialled().getBundle(query),
+    },
     leavesOfStudy: (study) => leavesByComputation(planStudy(study)),
     computer: computeInThread,
     restored: options.restored,

@@ -32,6 +32,11 @@ export type LandmarkLearning = z.output<typeof landmarkLearningSchema>;
 const origin = z
   .strictObject({
     study: hash.describe('Hash of the study that learned the values.'),
+    bundle: hash
+      .optional()
+      .describe(
+        'Digest of the countersigned bundle of that study, in which every site looks the values up before it approves. Only a simulation goes without.',
+      ),
     result: hash.describe('Digest of the values, as the result of that study has it; it must be theirs.'),
   })
   .describe('The earlier study that the values come from.');
@@ -103,6 +108,10 @@ function digestOf(what: string, values: unknown): string {
   return createHash('sha256').update(`concordat ${what} 1\n`).update(canonicalJson(values)).digest('hex');
 }
 
+/** What to do where a study would use what it learns itself: the outer folds of one study cannot each have their own images. */
+export const IN_TWO_STUDIES =
+  'Take one of the two out of this study, run the one that learns first, and put what `concordat model learned BUNDLE` prints of its bundle under `imaging` of the other';
+
 interface LearnedSections {
   readonly phases: readonly string[];
   readonly learn?: z.output<typeof learnSchema> | undefined;
@@ -121,7 +130,10 @@ export function learnedContradictions(imaging: LearnedSections): Contradiction[]
     const { scale } = learn.landmarks;
     if (!(scale[0] < scale[1])) report(['learn', 'landmarks', 'scale'], 'the scale must end above its beginning');
     if (standardize !== undefined)
-      report(['learn', 'landmarks'], 'landmarks are learned from images that are not standardized yet');
+      report(
+        ['learn', 'landmarks'],
+        `landmarks are learned from images that are not standardized yet: one study learns them, another standardizes by them. ${IN_TWO_STUDIES}`,
+      );
   }
   habitatContradictions(imaging, report);
   if (standardize !== undefined) {
@@ -161,6 +173,8 @@ function habitatContradictions(
     if (!(section.range[0] < section.range[1])) report([...path, 'range'], 'the range must end above its beginning');
   }
   if (habitats === undefined) return;
+  if (learn?.habitats !== undefined)
+    report(['learn', 'habitats'], `one study learns habitats, another has their features. ${IN_TWO_STUDIES}`);
   const { centroids, standardized, from } = habitats;
   if (centroids.some(([intensity], at) => at > 0 && intensity < centroids[at - 1]![0]))
     report(['habitats', 'centroids'], 'centroids must ascend in intensity');

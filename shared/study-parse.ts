@@ -1,6 +1,7 @@
 import { didYouMean } from './did-you-mean.js';
 import { ConcordatError, type Problem } from './errors.js';
 import { imagingContradictions } from './imaging.js';
+import { IN_TWO_STUDIES } from './imaging-learned.js';
 import { perturbsNothing } from './perturbation.js';
 import { readYaml, sortProblems } from './strict-yaml.js';
 import { modelName, type Study, type StudyModel, studySchema, studySites } from './study.js';
@@ -37,6 +38,7 @@ export function contradictions(study: Study): { path: Path; message: string }[] 
   stabilityRules(study, report);
   if (study.imaging !== undefined)
     for (const { path, message } of imagingContradictions(study.imaging)) report(['imaging', ...path], message);
+  habitatRules(study, report);
   return found;
 }
 
@@ -50,6 +52,17 @@ function stabilityRules(study: Study, report: Report): void {
     report(at, `${source.type} are measured on images: the study needs an imaging section`);
   if (source.type === 'perturbations' && perturbsNothing(source))
     report(at, 'nothing is perturbed: say how far, for instance translateMm or contourMm');
+}
+
+/** Features of habitats that this study itself is to learn. */
+function habitatRules({ imaging, cohort }: Study, report: Report): void {
+  if (imaging?.learn?.habitats === undefined || imaging.habitats !== undefined) return;
+  for (const [index, feature] of cohort.features.entries())
+    if (/(^|[_*])habitat(\d|\*)/.test(feature))
+      report(
+        ['cohort', 'features', index],
+        `"${feature}" is of habitats that this study only learns: one study learns habitats, another has their features. ${IN_TWO_STUDIES}`,
+      );
 }
 
 function siteRules(study: Study, report: Report): void {

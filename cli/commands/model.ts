@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import path from 'node:path';
 import type { Command } from 'commander';
 import type { Audit } from '../../coordinator/audit.js';
-import { verifyBundle } from '../../shared/bundle/verify.js';
+import { type BundleFiles, learnedIn, learnedYaml } from '../../shared/bundle/learned.js';
+import { type Verification, verifyBundle } from '../../shared/bundle/verify.js';
 import { ConcordatError } from '../../shared/errors.js';
 import { output } from '../console.js';
 import { readConsortiumPublicKey } from '../consortium-keys.js';
@@ -66,17 +67,7 @@ export function registerModel(program: Command): void {
     .argument('<bundle>', 'folder with bundle.json')
     .option('--consortium <key>', 'consortium.pub to check the roster against')
     .action((bundle: string, options: { consortium?: string }, command: Command) => {
-      const key =
-        options.consortium === undefined ? {} : { consortiumPublicKey: readConsortiumPublicKey(options.consortium) };
-      const verification = verifyBundle(readFolder(bundle), key);
-      if (verification.problems.length > 0)
-        throw new ConcordatError(
-          'BUNDLE_NOT_VERIFIED',
-          `${bundle} is not what ${verification.quorum ?? 'its'} sites signed`,
-          {
-            problems: verification.problems,
-          },
-        );
+      const verification = verified(bundle, readFolder(bundle), options.consortium);
       const lines = [
         `Verified  ${verification.digest}`,
         `Ratified  ${verification.ratified.join(', ')} (${verification.ratified.length} of quorum ${verification.quorum})`,
@@ -86,6 +77,29 @@ export function registerModel(program: Command): void {
           : 'Roster    not checked against a consortium key: give --consortium to know whose sites these are',
       ];
       output(command.optsWithGlobals()['json'] === true).result(lines.join('\n'), { verified: true, ...verification });
+    });
+
+  model
+    .command('learned')
+    .description('what a study learned from images, as lines for the imaging section of a later study')
+    .argument('<bundle>', 'folder with bundle.json')
+    .option('--consortium <key>', 'consortium.pub to check the roster against')
+    .action((bundle: string, options: { consortium?: string }, command: Command) => {
+      const files = readFolder(bundle);
+      const verification = verified(bundle, files, options.consortium);
+      const learned = learnedIn(files);
+      if (learned.standardize === undefined && learned.habitats === undefined)
+        throw new ConcordatError('BUNDLE_UNKNOWN', `study "${learned.name}" learned nothing from images`, {
+          hint: 'A study learns landmarks and habitats where its imaging section has `learn`; docs/radiomics-learned.md shows it.',
+        });
+      const lines = [
+        `# Learned by study ${learned.name}, countersigned by ${verification.ratified.join(', ')}. Put this under imaging:`,
+        ...learnedYaml(learned)
+          .trimEnd()
+          .split('\n')
+          .map((line) => `  ${line}`),
+      ];
+      output(command.optsWithGlobals()['json'] === true).result(lines.join('\n'), { ...learned });
     });
 
   model
@@ -143,6 +157,18 @@ export function registerModel(program: Command): void {
         );
       },
     );
+}
+
+/** Throws BUNDLE_NOT_VERIFIED with every problem. `consortium`: file of the key that the roster must be signed with. */
+function verified(folder: string, files: BundleFiles, consortium: string | undefined): Verification {
+  const key = consortium === undefined ? {} : { consortiumPublicKey: readConsortiumPublicKey(consortium) };
+  const verification = verifyBundle(files, key);
+  if (verification.problems.length === 0) return verification;
+  throw new ConcordatError(
+    'BUNDLE_NOT_VERIFIED',
+    `${folder} is not what ${verification.quorum ?? 'its'} sites signed`,
+    { problems: verification.problems },
+  );
 }
 
 /** Says which of the two things was proved, and what was not. */

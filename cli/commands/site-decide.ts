@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
+import { takenOver } from '../../shared/bundle/learned.js';
 import { ConcordatError } from '../../shared/errors.js';
 import { planStudy } from '../../shared/plan.js';
 import type { Study } from '../../shared/study.js';
@@ -104,11 +105,30 @@ async function extractImages(study: Study, folder: string, out: Output): Promise
   progress.end();
 }
 
+/** Why what the study takes over from earlier ones is not what they published; bundles that do not lie here yet are fetched. */
+async function originsOf(
+  study: Study,
+  { folder, consortiumPublicKey }: { readonly folder: string; readonly consortiumPublicKey?: Uint8Array },
+): Promise<string[]> {
+  if (consortiumPublicKey === undefined) return [];
+  const { originsAt, fetchEarlierBundles } = await import('../../site-agent/shell/earlier-bundles.js');
+  const problems = () => originsAt(study, folder, consortiumPublicKey);
+  if (problems().length === 0) return [];
+  const { openSiteRegistry } = await import('../run-site.js');
+  const registry = openSiteRegistry(folder);
+  try {
+    await fetchEarlierBundles(study, { folder, consortiumPublicKey }, registry);
+  } finally {
+    await registry.close();
+  }
+  return problems();
+}
+
 // Approval -----------------------------------------------------------------------------------------------------------
 
 async function approve(digits: string, options: ApproveOptions, out: Output): Promise<void> {
   const { decide, decisionGrounds, requireUndecided } = await import('../../site-agent/shell/decide.js');
-  const { readSiteKeys } = await import('../../site-agent/keys.js');
+  const { readEnrolled, readSiteKeys } = await import('../../site-agent/keys.js');
   const { leavesByComputation } = await import('../../site-agent/preview.js');
   const { sitePolicy } = await import('../run-site.js');
   const { acceptHistory, historyOf } = await import('../../site-agent/shell/restored.js');
@@ -124,13 +144,21 @@ async function approve(digits: string, options: ApproveOptions, out: Output): Pr
     const again = options.restored === true && historyOf(store, known.studyHash) === 'unknown';
     if (options.dryRun !== true && !again) requireUndecided(known);
     const study = readStudyDocument(known.document, known.studyHash);
+    const takesOver = study.imaging !== undefined && takenOver(study.imaging).size > 0;
+    const pinned = takesOver ? { consortiumPublicKey: readEnrolled(options.dir).consortiumPublicKey } : {};
     const place = {
       site,
       folder: options.dir,
       policy,
+      ...pinned,
       nowMs: Date.now(),
       restoreAccepted: options.restored === true,
     };
+    const origins = await originsOf(study, { folder: options.dir, ...pinned });
+    if (origins.length > 0)
+      throw new ConcordatError('POLICY_STUDY_REFUSED', 'the study takes values over that no earlier study published', {
+        problems: origins.map((message) => ({ message })),
+      });
     if (study.imaging !== undefined) await extractImages(study, options.dir, out);
     const grounds = decisionGrounds(store, known, place, leavesByComputation(planStudy(study)));
     const picture = approvalPicture(study, known, trustedRoster(store, known.rosterVersion), site, grounds);

@@ -22,6 +22,8 @@ export interface AgentConfig {
   readonly policy: Policy;
   readonly store: SiteStore;
   readonly link: Pick<SiteLink, 'connected' | 'send' | 'upload' | 'download'>;
+  /** Bundles of earlier studies; without it a study that takes anything over from one is declined. */
+  readonly registry?: Pick<SiteLink, 'listBundles' | 'getBundle'>;
   /** Every tensor that a study can make a site send, for policy checks. */
   readonly leavesOfStudy: (study: Study) => Readonly<Record<string, readonly TensorSpec[]>>;
   /** Where computations run; without it in the agent's own thread, which then hears nothing while one runs. */

@@ -18,6 +18,7 @@ import { requireNotDominated } from '../dominance.site.js';
 import { overlapDecision, ownCohort } from '../guard.js';
 import { evaluateStudy, type Policy } from '../policy.js';
 import { encodeSiteRecord, type KnownStudy, knownStudies } from '../site-records.js';
+import { originsAt } from './earlier-bundles.js';
 import { caseSecret, removedCases } from './removals.js';
 import { restoredAt } from './restored.js';
 
@@ -54,6 +55,8 @@ export function decisionGrounds(
     readonly policy: Policy;
     readonly nowMs: number;
     readonly restoreAccepted?: boolean;
+    /** What rosters of this consortium are signed with; without it nothing can be known to come from an earlier study. */
+    readonly consortiumPublicKey?: Uint8Array;
   },
   leaves: Readonly<Record<string, readonly TensorSpec[]>>,
 ): DecisionGrounds {
@@ -70,6 +73,7 @@ export function decisionGrounds(
   const reasons = policy.allowed ? [] : [...policy.reasons];
   const expired = expiry(study, place.nowMs);
   if (expired !== null) reasons.push(expired);
+  reasons.push(...originsAt(study, place.folder, place.consortiumPublicKey ?? new Uint8Array(32)));
   const reasonsToTell = [...reasons];
   const backup = restoredAt(store);
   if (backup !== null && place.restoreAccepted !== true)

@@ -1,12 +1,13 @@
 import { ConcordatError } from '../../shared/errors.js';
 import { rosterHash } from '../../shared/roster.js';
-import { studySites } from '../../shared/study.js';
+import { type Study, studySites } from '../../shared/study.js';
 import type { StudyProposed } from '../../shared/study-messages.js';
 import { readStudyDocument } from '../../shared/study-signatures.js';
 import { prepareCohort } from '../radiomics/shell/prepare-cohort.js';
 import type { KnownStudy } from '../site-records.js';
 import type { AgentContext } from './agent-context.js';
 import { decide, decisionGrounds } from './decide.js';
+import { fetchEarlierBundles, originsAt } from './earlier-bundles.js';
 import type { TrustedChain } from './trusted-chain.js';
 
 /** Proposals that arrive and decisions that go out. A person decides through `site approve`, which writes to the store. */
@@ -52,26 +53,65 @@ export class Decisions {
     if (this.extracting.has(known.studyHash)) return;
     this.extracting.add(known.studyHash);
     this.context.tell(known, 'extracting', 'features from this site’s images');
-    prepareCohort(study, this.context.config.folder)
+    this.fetchEarlier(study)
+      .then(() =>
+        this.originProblems(study).length > 0 ? undefined : prepareCohort(study, this.context.config.folder),
+      )
       .catch((error: unknown) => {
         // What is wrong with the images is found again, and told, where the cohort is loaded.
-        if (!(error instanceof ConcordatError)) throw error;
+        if (!(error instanceof ConcordatError) || error.code.startsWith('WIRE_')) throw error;
       })
       .then(() => {
-        this.extracting.delete(known.studyHash);
         if (this.context.log.study(known.studyHash)?.approval !== null) return;
-        this.approveByPolicy(known);
+        const problems = this.originProblems(study);
+        if (problems.length > 0) this.decline(known, problems.join('; '));
+        else this.approveByPolicy(known);
         this.send();
       })
-      .catch((error: unknown) => this.context.problem(error));
+      .catch((error: unknown) => this.context.problem(error))
+      .finally(() => this.extracting.delete(known.studyHash));
+  }
+
+  private async fetchEarlier(study: Study): Promise<void> {
+    const { folder, consortiumPublicKey, link, registry } = this.context.config;
+    if (registry === undefined) return;
+    await fetchEarlierBundles(
+      study,
+      { folder, consortiumPublicKey },
+      {
+        download: (hash, bytesMax) => link.download(hash, bytesMax),
+        listBundles: () => registry.listBundles(),
+        getBundle: (query) => registry.getBundle(query),
+      },
+    );
+  }
+
+  /** Against what the study takes over from earlier ones: nothing is extracted by values that nobody published. */
+  private originProblems(study: Study): string[] {
+    const { folder, consortiumPublicKey } = this.context.config;
+    return originsAt(study, folder, consortiumPublicKey);
+  }
+
+  private decline(known: KnownStudy, reason: string): void {
+    const { site, signingKey, store, nowMs } = this.context.config;
+    decide(store, known, {
+      site,
+      signingKey,
+      frozen: null,
+      decision: 'declined',
+      reason,
+      nowMs: nowMs(),
+      rule: null,
+    });
+    this.context.tell(known, 'declined by policy', reason);
   }
 
   private approveByPolicy(known: KnownStudy): void {
-    const { site, folder, policy, signingKey, store } = this.context.config;
+    const { site, folder, policy, signingKey, store, consortiumPublicKey } = this.context.config;
     const study = readStudyDocument(known.document, known.studyHash);
     const nowMs = this.context.config.nowMs();
     try {
-      const place = { site, folder, policy, nowMs };
+      const place = { site, folder, policy, nowMs, consortiumPublicKey };
       const grounds = decisionGrounds(store, known, place, this.context.config.leavesOfStudy(study));
       const allowed = grounds.reasons.length === 0;
       const reason = grounds.reasonsToTell.join('; ');
@@ -82,8 +122,7 @@ export class Decisions {
       // Nobody is asked here, so nobody would mend the table: the consortium hears the code, the site the places.
       if (!(error instanceof ConcordatError) || !error.code.startsWith('COHORT_')) throw error;
       const reason = `${error.code}: this site's table cannot be used for the study`;
-      decide(store, known, { site, signingKey, frozen: null, decision: 'declined', reason, nowMs, rule: null });
-      this.context.tell(known, 'declined by policy', reason);
+      this.decline(known, reason);
       throw error;
     }
   }

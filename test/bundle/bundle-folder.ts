@@ -66,6 +66,8 @@ export interface FolderOptions {
   readonly signers?: readonly string[];
   readonly revoked?: readonly string[];
   readonly model?: BundleModelInput;
+  /** What result.json says. */
+  readonly result?: unknown;
   readonly change?: (ratification: Omit<Ratification, 'signature'>) => Omit<Ratification, 'signature'>;
 }
 
@@ -76,7 +78,7 @@ export function bundleFiles(options: FolderOptions = {}): Map<string, Uint8Array
     SITES.map((site) => member(site, options.revoked?.includes(site) === true ? 'revoked' : 'active')),
     '2026-01-01T00:00:00Z',
   );
-  const result = Buffer.from('{}\n');
+  const result = Buffer.from(`${JSON.stringify(options.result ?? {})}\n`);
   const metrics = {
     auc: { value: 0.812, low: 0.75, high: 0.87 },
     brier: { value: 0.17 },

@@ -6,9 +6,10 @@ import type { Imaging, ImagingRegion } from '../../../shared/imaging.js';
 import type { Perturbation } from '../../../shared/perturbation.js';
 import type { ImageRow } from '../../imaging/images-table.js';
 import { requireAcceptedMask } from '../../imaging/shell/accepted-mask.js';
-import { caseFeatures, type ExtractedRegion } from '../case-features.js';
+import { caseFeatureNames, caseFeatures, type ExtractedRegion } from '../case-features.js';
 import { type CasePlan, casePlans } from '../case-plan.js';
 import { failureOf } from '../extract.js';
+import type { FeatureValue } from '../feature.js';
 import type { CaseRow } from '../features-file.js';
 import { type KeptRegion, type RegionRequest, readKept, resultOf } from '../region-task.js';
 import { type PhaseStandard, standardOf } from '../standard-image.js';
@@ -50,18 +51,39 @@ export async function extractCohort(
   );
   let done = 0;
   let failed = 0;
+  // Every region has features of the same names.
+  let names: readonly string[] = [];
+  const named: Regions = {
+    of: async (row, region, phase) => {
+      const kept = await regions.of(row, region, phase);
+      if (kept.status === 'ok' && names.length === 0) names = kept.features.map(([name]) => name);
+      return kept;
+    },
+  };
   const one = async (plan: CasePlan): Promise<CaseRow> => {
-    const row = await caseRow(imaging, plan, regions);
+    const row = await caseRow(imaging, plan, named);
     done++;
     if (row.status === 'failed') failed++;
     options.onCase?.(done, plans.length, failed);
     return row;
   };
   try {
-    return await inOrder(plans, 2 * options.threads, one);
+    const found = await inOrder(plans, 2 * options.threads, one);
+    return withAllFeatures(found, caseFeatureNames(imaging, names));
   } finally {
     await regions.close();
   }
+}
+
+/** A feature that no case of the site has, because all lack a phase or a habitat, is missing everywhere, not unknown. */
+function withAllFeatures(rows: readonly CaseRow[], names: readonly string[]): CaseRow[] {
+  const known = new Set(rows.flatMap((row) => [...row.features.keys()]));
+  const lacking = names.filter((name) => !known.has(name));
+  const missing: FeatureValue = { value: null, reason: 'no case has a value' };
+  return rows.map((row) => ({
+    ...row,
+    features: new Map([...row.features, ...lacking.map((name): [string, FeatureValue] => [name, missing])]),
+  }));
 }
 
 /** Runs at most `atOnce` at a time, results in the order of the items; the first bug is thrown once all that began have ended. */
