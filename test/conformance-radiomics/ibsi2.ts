@@ -4,7 +4,7 @@ import { ibsi2Response } from '../../site-agent/radiomics/filters/ibsi2/response
 import { extractIbsi } from '../../site-agent/radiomics/ibsi/extract.js';
 import { ibsiSettingsSchema } from '../../site-agent/radiomics/ibsi/settings.js';
 import { withinTolerance } from '../support/ibsi.js';
-import { fromPhase1, fromPhase2, type Phase1Settings } from '../support/ibsi2-settings.js';
+import { fromPhase1, fromPhase2, isPhase2, type Phase1Settings } from '../support/ibsi2-settings.js';
 import { readRows } from '../support/reference.js';
 import type { Folder, Pair, Part, Sheet } from './part.js';
 
@@ -67,6 +67,10 @@ function compareFeatures(folder: Folder, sheet: Sheet, file: string): void {
     const at = { case: id, quantity: 'features of the response', reference: `${reference}#${id}` };
     if (image === undefined || mask === undefined) {
       sheet.unsupported(at, 'no image and mask in ibsi1/ct_phantom');
+      continue;
+    }
+    if (!isPhase2(id)) {
+      sheet.unsupported(at, 'no filter of this number is described');
       continue;
     }
     sheet.progress(`phase 2, ${id}`);

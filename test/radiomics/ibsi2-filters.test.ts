@@ -10,7 +10,9 @@ import { ibsi2Response } from '../../site-agent/radiomics/filters/ibsi2/response
 import { rotations } from '../../site-agent/radiomics/filters/ibsi2/separable.js';
 import { ibsi2Schema } from '../../site-agent/radiomics/filters/ibsi2/settings.js';
 import { extractIbsi } from '../../site-agent/radiomics/ibsi/extract.js';
+import { ibsiGrid, interpolatedImage, preprocess } from '../../site-agent/radiomics/ibsi/preprocess.js';
 import { ibsiSettingsSchema } from '../../site-agent/radiomics/ibsi/settings.js';
+import { intensityStatistics } from '../../site-agent/radiomics/ibsi/statistics.js';
 import { fromPhase1, type Phase1Settings } from '../support/ibsi2-settings.js';
 import { deviation, patternVolume, type Quoted } from '../support/pattern.js';
 import { readJson, referenceFolder } from '../support/reference.js';
@@ -197,5 +199,32 @@ describe('a filter in IBSI’s profile', () => {
     for (const [name, { value }] of filtered)
       if (name.startsWith('morph_')) expect(value, name).toEqual(plain.get(name)!.value);
       else if (name === 'loc_peak_glob') expect(value).toBeCloseTo(ofResponse.get(name)!.value!, 9);
+  });
+
+  // IBSI 2, configuration 9.B: the median of the response is 0.233 ± 0.046 on the whole image, 0.145 on the region's surroundings alone.
+  it('is applied to the whole interpolated image, whose edge is where its boundary condition begins', () => {
+    const image = patternVolume([30, 28, 24], Int16Array, grid);
+    const data = Uint8Array.from(image.data, (_, i) => {
+      const [x, y, z] = [i % 30, Math.floor(i / 30) % 28, Math.floor(i / 840)];
+      return x > 12 && x < 17 && y > 11 && y < 16 && z > 9 && z < 14 ? 1 : 0;
+    });
+    const interpolation = { spacingMm: [1.6, 1.6, 1.6], method: 'linear' } as const;
+    const whole = interpolatedImage(image, ibsiGrid(image, interpolation.spacingMm), {
+      method: 'linear',
+      round: false,
+    });
+    for (const filter of [
+      { filter: { kind: 'simoncelli', level: 2 } },
+      { filter: { kind: 'gabor', sigmaMm: 6, lambdaMm: 5, gamma: 1.5 } },
+      { filter: { kind: 'log', sigmaMm: 6 }, boundary: 'constant' },
+    ]) {
+      const settings = ibsiSettingsSchema.parse({ interpolation, filter, families: ['statistics'] });
+      const processed = preprocess(image, { ...image, data }, settings);
+      const response = ibsi2Response(whole, ibsi2Schema.parse(filter));
+      const values = Float64Array.from(processed.intensity.indices, (at) => response.data[at]!);
+      const features = extractIbsi(image, { ...image, data }, settings);
+      for (const [tag, { value }] of intensityStatistics(values))
+        expect(features.get(tag)!.value! / value!, tag).toBeCloseTo(1, 9);
+    }
   });
 });

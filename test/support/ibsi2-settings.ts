@@ -90,6 +90,9 @@ function fromNames(s: Readonly<Record<string, string | number | boolean>>): unkn
   }
 }
 
+/** Whether phase 2 has a consensus for a filter and configuration, as '5.B'; filters 10 and 11 are steered and have none. */
+export const isPhase2 = (id: string): boolean => /^[1-9]\.[AB]$/.test(id);
+
 /** Phase 2's filters by number, of configuration A (2D) or B (3D); null where there is none (filter 1). */
 export function fromPhase2(number: string, configuration: string): Ibsi2Settings | null {
   const is2D = configuration === 'A';

@@ -21,7 +21,7 @@ export interface Processed {
 export function preprocess(image: Volume, mask: Volume, settings: IbsiSettings): Processed {
   const { interpolation, resegmentation, label } = settings;
   const region = interpolation
-    ? interpolated(image, mask, label, interpolation)
+    ? interpolated(image, mask, label, interpolation, settings.filter !== undefined)
     : { image, morphological: roiOf(mask, label) };
   const { range, sigma } = resegmentation;
   let low = range?.[0] ?? Number.NEGATIVE_INFINITY;
@@ -65,16 +65,18 @@ const ROOM_MM = 7;
 /** Voxels around the region's box that interpolation can carry it to. */
 const SPREAD_VOXELS = 3;
 
-/** Image and region on the part of the new grid that features look at. */
+/** Image and region on the part of the new grid that features look at; on all of it where a filter follows, whose boundary is the image's. */
 function interpolated(
   image: Volume,
   mask: Volume,
   label: number,
   interpolation: Interpolation,
+  isWhole: boolean,
 ): { image: Volume<Float64Array>; morphological: Roi } {
   const { box } = roiOf(mask, label);
   const grid = ibsiGrid(image, interpolation.spacingMm);
-  const target = cropGrid(grid, box === null ? { lower: [0, 0, 0], upper: [0, 0, 0] } : boxOn(grid, mask, box));
+  const part = box === null ? { lower: [0, 0, 0] as const, upper: [0, 0, 0] as const } : boxOn(grid, mask, box);
+  const target = isWhole ? grid : cropGrid(grid, part);
   const data = interpolatedImage(image, target, interpolation);
   if (box === null) return { image: data, morphological: roiOfIndices(target, new Int32Array(0)) };
   // Of the mask only the surroundings of the region are looked at; beyond them it is 0 as it is at their edge.
@@ -83,11 +85,11 @@ function interpolated(
     ...gridOf(around),
     data: Uint8Array.from(around.data, (value: number) => (value === label ? 1 : 0)),
   };
-  const part = resampleVolume(inside, target, KERNEL[interpolation.roiMethod], { pixelType: new Float64Array(0) });
-  const covered = new Uint8Array(part.data.length);
+  const shares = resampleVolume(inside, target, KERNEL[interpolation.roiMethod], { pixelType: new Float64Array(0) });
+  const covered = new Uint8Array(shares.data.length);
   // Half-way between two voxels is in, whichever way the sum was rounded.
   const threshold = interpolation.roiThreshold - 1e-6;
-  for (let k = 0; k < covered.length; k++) covered[k] = part.data[k]! >= threshold ? 1 : 0;
+  for (let k = 0; k < covered.length; k++) covered[k] = shares.data[k]! >= threshold ? 1 : 0;
   return { image: data, morphological: roiOf({ ...gridOf(target), data: covered }) };
 }
 
