@@ -57,6 +57,12 @@ export const imagingSchema = z.strictObject({
         .enum(['absolute', 'relative', 'per-day'])
         .default('relative')
         .describe('Difference, share of the earlier value, or difference a day.'),
+      acquisition: z
+        .enum(['exclude', 'remark'])
+        .optional()
+        .describe(
+          'Where DICOM headers show another kernel, tube voltage, slice thickness, field strength or sequence: no delta features (also when left out), or a remark at the site. Voxel sizes must match in any case.',
+        ),
     })
     .optional()
     .describe('Delta features between two time points; the acquisition must match.'),

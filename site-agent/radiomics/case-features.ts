@@ -1,22 +1,14 @@
 import { type Imaging, regionsOf } from '../../shared/imaging.js';
 import { pairs } from './case-plan.js';
+import { acrossPhases, type ComparedImage, daysBetween, overTime } from './comparisons.js';
 import type { FeatureSet, FeatureValue } from './feature.js';
 
 /** What one task gave. `volumeMm3` is the lesion's own, whatever the region around it. */
-export interface ExtractedRegion {
-  readonly timepoint: string;
-  readonly phase: string;
+export interface ExtractedRegion extends ComparedImage {
   readonly region: string;
   readonly volumeMm3: number;
   readonly features: FeatureSet;
-  /** Day of the examination, or null. */
-  readonly date: string | null;
-  /** Voxel size of the image before any resampling, in mm: two time points are compared only where it matches. */
-  readonly spacingMm: readonly number[];
 }
-
-/** Voxel sizes of two examinations may differ by this share before their difference counts as one of acquisition. */
-export const ACQUISITION_TOLERANCE = 0.1;
 
 /**
  * One row of features for a patient: lesions put together, features of each phase and region, differences and ratios between phases, delta features between
@@ -37,18 +29,22 @@ export function caseFeatures(imaging: Imaging, extracted: readonly ExtractedRegi
       put(all, prefix([timepoint, phase, name]), parts.get(key(timepoint, phase, name))?.features);
   for (const timepoint of imaging.timepoints.length === 0 ? [''] : imaging.timepoints)
     for (const { name } of imaging.regions) {
-      const at = (phase: string) => parts.get(key(timepoint, phase, name))?.features;
+      const between = (a: string, b: string, of: (x: number, y: number) => number) => {
+        const [one, other] = [a, b].map((phase) => parts.get(key(timepoint, phase, name)));
+        const problem = one === undefined || other === undefined ? null : acrossPhases(one.image, other.image);
+        return withheld(problem, combined(one?.features, other?.features, of));
+      };
       for (const [a, b] of imaging.difference)
         put(
           all,
           prefix([timepoint, `${a}-minus-${b}`, name]),
-          combined(at(a), at(b), (x, y) => x - y),
+          between(a, b, (x, y) => x - y),
         );
       for (const [a, b] of imaging.ratio)
         put(
           all,
           prefix([timepoint, `${a}-over-${b}`, name]),
-          combined(at(a), at(b), (x, y) => x / y),
+          between(a, b, (x, y) => x / y),
         );
     }
   if (imaging.delta !== undefined) deltas(imaging, imaging.delta, parts, all);
@@ -57,8 +53,8 @@ export function caseFeatures(imaging: Imaging, extracted: readonly ExtractedRegi
 
 interface Part {
   readonly features: FeatureSet;
-  readonly date: string | null;
-  readonly spacingMm: readonly number[];
+  /** The image of the lesion, of the first one where there are several. */
+  readonly image: ComparedImage;
 }
 
 const key = (timepoint: string, phase: string, region: string) => JSON.stringify([timepoint, phase, region]);
@@ -71,11 +67,11 @@ function put(all: FeatureSet, name: string, features: FeatureSet | undefined): v
 
 function together(rule: Imaging['lesions'], lesions: readonly ExtractedRegion[]): Part {
   const [first, ...rest] = lesions;
-  const { date, spacingMm } = first!;
+  const image = first!;
   // The first of equally large lesions, so that the table's order decides and nothing else.
   const largest = rest.reduce((best, one) => (one.volumeMm3 > best.volumeMm3 ? one : best), first!);
-  if (rule === 'all') return { features: overAll(lesions), date, spacingMm };
-  if (rule === 'largest' || rest.length === 0) return { features: largest.features, date, spacingMm };
+  if (rule === 'all') return { features: overAll(lesions), image };
+  if (rule === 'largest' || rest.length === 0) return { features: largest.features, image };
   const features: FeatureSet = new Map();
   for (const [name, { code }] of largest.features) {
     const values = lesions.map((lesion) => lesion.features.get(name));
@@ -91,7 +87,7 @@ function together(rule: Imaging['lesions'], lesions: readonly ExtractedRegion[])
       lacking === undefined && volume > 0 ? known(sum / volume, code) : missing('a lesion has no value', code),
     );
   }
-  return { features, date, spacingMm };
+  return { features, image };
 }
 
 /**
@@ -143,31 +139,19 @@ function deltas(
   for (const phase of imaging.phases)
     for (const { name } of regionsOf(imaging, phase)) {
       const [from, to] = [delta.from, delta.to].map((timepoint) => parts.get(key(timepoint, phase, name)));
-      const problem = from === undefined || to === undefined ? null : mismatch(delta.kind, from, to);
-      const days = from === undefined || to === undefined ? Number.NaN : daysBetween(from, to);
+      const both = from !== undefined && to !== undefined;
+      const problem = both ? (overTime(delta, from.image, to.image).excluded[0] ?? null) : null;
+      const days = both ? daysBetween(from.image, to.image) : Number.NaN;
       const of = (x: number, y: number) =>
         delta.kind === 'absolute' ? y - x : delta.kind === 'relative' ? (y - x) / x : (y - x) / days;
-      const found = combined(from?.features, to?.features, of);
-      const values =
-        problem === null ? found : new Map([...(found?.keys() ?? [])].map((feature) => [feature, missing(problem)]));
-      put(all, prefix(['delta', phase, name]), values);
+      put(all, prefix(['delta', phase, name]), withheld(problem, combined(from?.features, to?.features, of)));
     }
 }
 
-function mismatch(kind: NonNullable<Imaging['delta']>['kind'], from: Part, to: Part): string | null {
-  const differs = from.spacingMm.some(
-    (spacing, axis) => Math.abs(spacing - to.spacingMm[axis]!) > ACQUISITION_TOLERANCE * spacing,
-  );
-  if (differs) return 'the voxel size of the two examinations differs by more than a tenth';
-  const days = daysBetween(from, to);
-  if (kind === 'per-day' && Number.isNaN(days)) return 'the interval between the examinations is not known';
-  return days <= 0 ? 'the later examination is not after the earlier one' : null;
-}
-
-/** Days between the two examinations, NaN where a date is missing. */
-function daysBetween(from: Part, to: Part): number {
-  if (from.date === null || to.date === null) return Number.NaN;
-  return (Date.parse(`${to.date}T00:00:00Z`) - Date.parse(`${from.date}T00:00:00Z`)) / 86_400_000;
+/** The same features without values where there is a problem. */
+function withheld(problem: string | null, features: FeatureSet | undefined): FeatureSet | undefined {
+  if (problem === null || features === undefined) return features;
+  return new Map([...features.keys()].map((feature) => [feature, missing(problem)]));
 }
 
 /** Names of all features that `caseFeatures` can give, from those of one region, in its order. */

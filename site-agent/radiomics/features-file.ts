@@ -9,7 +9,7 @@ import { type CanonicalSettings, differingSettings } from './settings-digest.js'
 export interface CaseRow {
   readonly case: string;
   readonly status: 'ok' | 'partial' | 'failed';
-  /** Empty, or what is missing and why. Local: it stays at the site. */
+  /** Empty, or what is missing and why, and what is remarkable about what is there. Local: it stays at the site. */
   readonly reason: string;
   readonly features: FeatureSet;
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { ErrorCode } from '../../shared/errors.js';
 import type { ImagingRegion } from '../../shared/imaging.js';
 import type { Perturbation } from '../../shared/perturbation.js';
+import type { Acquisition } from '../imaging/acquisition.js';
 import type { FeatureSet, FeatureValue } from './feature.js';
 import type { PerturbationSeed } from './perturb/perturb.js';
 import type { RegionResult } from './region-extract.js';
@@ -31,6 +32,8 @@ const keptSchema = z.discriminatedUnion('status', [
     status: z.literal('ok'),
     volumeMm3: z.number(),
     spacingMm: z.array(z.number()).length(3),
+    /** How the image was made, where its file says so. */
+    acquisition: z.record(z.string(), z.union([z.string(), z.number()])).optional(),
     features: z.array(
       z.tuple([
         z.string(),
@@ -46,11 +49,12 @@ const keptSchema = z.discriminatedUnion('status', [
 ]);
 export type KeptRegion = z.output<typeof keptSchema>;
 
-export function keptOf(result: RegionResult): KeptRegion {
+export function keptOf(result: RegionResult, acquisition?: Acquisition): KeptRegion {
   if (result.status === 'failed') return { format: 1, status: 'failed', reason: { ...result.reason } };
   const { volumeMm3, spacingMm } = result;
   const features = [...result.features].map(([name, value]): [string, FeatureValue] => [name, finite(value)]);
-  return { format: 1, status: 'ok', volumeMm3, spacingMm: [...spacingMm], features };
+  const stated = acquisition === undefined ? {} : { acquisition: { ...acquisition } };
+  return { format: 1, status: 'ok', volumeMm3, spacingMm: [...spacingMm], ...stated, features };
 }
 
 /** JSON has no NaN and no infinity: such a value is one that the definition does not give. */
@@ -58,6 +62,10 @@ const finite = (value: FeatureValue): FeatureValue =>
   value.value === null || Number.isFinite(value.value)
     ? value
     : { ...value, value: null, reason: value.reason ?? 'not a finite number' };
+
+/** How the image of a region was made, as far as its file says it: nothing of a region that failed. */
+export const acquisitionKept = (kept: KeptRegion): Acquisition =>
+  kept.status === 'ok' ? (kept.acquisition ?? {}) : {};
 
 export function resultOf(kept: KeptRegion): RegionResult {
   if (kept.status === 'failed')

@@ -1,14 +1,18 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { ConcordatError } from '../../../shared/errors.js';
+import { type Acquisition, acquisitionOf } from '../acquisition.js';
 import { looksLikeDicom, parseDicom } from '../dicom/parse.js';
 import type { FrameDecoder } from '../dicom/pixels.js';
-import { chosenSeries, kindOf, type NamedFile, readSeries, seriesAmong } from '../dicom/series.js';
+import { chosenSeries, kindOf, type NamedFile, readSeries, type Series, seriesAmong } from '../dicom/series.js';
 import { readNifti } from '../nifti.js';
 import { readNrrd } from '../nrrd.js';
 import { gunzipWhole, isGzip } from '../samples.js';
 import type { Volume } from '../volume.js';
 import { frameDecoderFor } from './codecs.js';
+
+/** An image, and how it was made where its file says so. */
+export type ReadVolume = Volume & { readonly acquisition?: Acquisition };
 
 export interface ReadOptions {
   /** Which series of a folder, from 1, in the order in which the error lists them. */
@@ -20,11 +24,11 @@ export interface ReadOptions {
  * @throws ConcordatError IMAGE_*; no message has a path or any text of the file, which may hold a patient's name (`problems` have file
  *   names and stay at the site)
  */
-export async function readImage(path: string, options: ReadOptions = {}): Promise<Volume> {
+export async function readImage(path: string, options: ReadOptions = {}): Promise<ReadVolume> {
   const files = isFolder(path) ? dicomFiles(path) : null;
   if (files !== null) {
     const series = chosenSeries(seriesAmong(files), options.series);
-    return readSeries(series, await decoderFor(series.files));
+    return seriesVolume(series);
   }
   const bytes = bytesAt(path);
   const dicom = asDicom(bytes);
@@ -36,7 +40,12 @@ export async function readImage(path: string, options: ReadOptions = {}): Promis
       'IMAGE_FORMAT_UNKNOWN',
       kind === 'other' ? 'the DICOM file holds no image' : 'the file holds regions, not an image: name it as the mask',
     );
-  return readSeries(chosenSeries(seriesAmong([file])), await decoderFor([file]));
+  return seriesVolume(chosenSeries(seriesAmong([file])));
+}
+
+async function seriesVolume(series: Series): Promise<ReadVolume> {
+  const volume = readSeries(series, await decoderFor(series.files));
+  return { ...volume, acquisition: acquisitionOf(series.files[0]!.file.dataset) };
 }
 
 /**

@@ -8,10 +8,11 @@ import type { ImageRow } from '../../imaging/images-table.js';
 import { requireAcceptedMask } from '../../imaging/shell/accepted-mask.js';
 import { caseFeatureNames, caseFeatures, type ExtractedRegion } from '../case-features.js';
 import { type CasePlan, casePlans } from '../case-plan.js';
+import { comparisons } from '../comparisons.js';
 import { failureOf } from '../extract.js';
 import type { FeatureValue } from '../feature.js';
 import type { CaseRow } from '../features-file.js';
-import { type KeptRegion, type RegionRequest, readKept, resultOf } from '../region-task.js';
+import { acquisitionKept, type KeptRegion, type RegionRequest, readKept, resultOf } from '../region-task.js';
 import { type PhaseStandard, standardOf } from '../standard-image.js';
 import { regionDigest, type StudyExtraction, studyExtraction } from '../study-extraction.js';
 import { FileDigests } from './file-digests.js';
@@ -19,7 +20,7 @@ import { makeStore } from './make-store.js';
 import { RegionPool } from './region-pool.js';
 
 /** Changes whenever a release of this program gives other values for the same settings: cached features of before are not used. */
-const VALUES_VERSION = 1;
+const VALUES_VERSION = 2;
 
 export interface CohortExtractionOptions {
   /** Folder that the table's paths are relative to. */
@@ -112,10 +113,25 @@ export async function caseRow(imaging: Imaging, plan: CasePlan, regions: Regions
     }
     const { volumeMm3, spacingMm, features } = result;
     const { timepoint, phase } = task;
-    extracted.push({ timepoint, phase, region: task.region.name, volumeMm3, spacingMm, features, date: task.row.date });
+    const { date, mask } = task.row;
+    const acquisition = acquisitionKept(kept);
+    extracted.push({
+      timepoint,
+      phase,
+      region: task.region.name,
+      volumeMm3,
+      spacingMm,
+      features,
+      date,
+      mask,
+      acquisition,
+    });
   }
+  const { excluded, remarked } = comparisons(imaging, extracted);
+  reasons.push(...excluded);
   const status = reasons.length === 0 ? 'ok' : extracted.length > 0 ? 'partial' : 'failed';
-  return { case: plan.case, status, reason: reasons.join('; '), features: caseFeatures(imaging, extracted) };
+  const reason = [...reasons, ...remarked].join('; ');
+  return { case: plan.case, status, reason, features: caseFeatures(imaging, extracted) };
 }
 
 /** Null where there is no entry, or none that can be read: then the region is extracted. */

@@ -5,13 +5,9 @@ import type { Study } from '../../../shared/study.js';
 import { hasPatterns, parseStudy, resolveFeatures } from '../../../shared/study-parse.js';
 import { loadCohort, readCohortConfig, readTable, studyHeader } from '../../cohort-files.js';
 import type { Table } from '../../cohort-table.site.js';
-import type { Dataset } from '../../imaging/dicom/dataset.js';
-import { parseDicom } from '../../imaging/dicom/parse.js';
-import { chosenSeries, readSeries, seriesAmong } from '../../imaging/dicom/series.js';
-import { TAG } from '../../imaging/dicom/tags.js';
 import { type ImageRow, imageRows } from '../../imaging/images-table.js';
 import { requireAcceptedMask } from '../../imaging/shell/accepted-mask.js';
-import { asDicom, bytesAt, decoderFor, dicomFiles, isFolder, readImage } from '../../imaging/shell/read-file.js';
+import { readImage } from '../../imaging/shell/read-file.js';
 import { readMask } from '../../imaging/shell/read-mask.js';
 import type { Volume } from '../../imaging/volume.js';
 import { failureOf } from '../extract.js';
@@ -152,26 +148,12 @@ interface SeenImage {
 
 /** An image, with what its DICOM files say of how it was made. */
 async function imageWithFacts(path: string): Promise<SeenImage> {
-  if (isFolder(path)) {
-    const series = chosenSeries(seriesAmong(dicomFiles(path)));
-    return { volume: readSeries(series, await decoderFor(series.files)), ...factsOf(series.files[0]!.file.dataset) };
-  }
-  const dicom = asDicom(bytesAt(path));
-  const facts = dicom === null ? { modality: null, kernel: null } : factsOf(parseDicom(dicom).dataset);
-  return { volume: await readImage(path), ...facts };
+  const volume = await readImage(path);
+  const { modality, kernel } = volume.acquisition ?? {};
+  return { volume, modality: textOf(modality), kernel: textOf(kernel) };
 }
 
-/** Code strings only: whatever else could stand there is left out. */
-function factsOf(dataset: Dataset): { modality: string | null; kernel: string | null } {
-  const safe = (tag: number): string | null => {
-    const value = (dataset.text(tag) ?? '')
-      .replace(/[^A-Za-z0-9 ._+^\\/-]/g, '')
-      .trim()
-      .slice(0, 32);
-    return value === '' ? null : value;
-  };
-  return { modality: safe(TAG.modality), kernel: safe(TAG.convolutionKernel) };
-}
+const textOf = (stated: string | number | undefined): string | null => (stated === undefined ? null : String(stated));
 
 function picturesOf(looks: readonly Look[]): { pictures: ReportPicture[]; pngs: Uint8Array[] } {
   const pictures: ReportPicture[] = [];

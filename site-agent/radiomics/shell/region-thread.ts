@@ -27,12 +27,13 @@ async function kept(request: RegionRequest): Promise<KeptRegion> {
   const { mask, label, organ, region, extraction } = request;
   try {
     const image = await imageOf(request);
+    const { acquisition } = await images.of(request.image);
     const lesion = (await masks.of(mask)).region(label, image);
     const around = organ === null ? null : (await masks.of(organ.mask)).region(organ.label, image);
     const source = { image, lesion, organ: around };
     const { perturbed: reading } = request;
-    if (reading === undefined) return keptOf(extractRegion(source, region, extraction));
-    return keptOf(extractPerturbed(source, region, extraction, reading));
+    if (reading === undefined) return keptOf(extractRegion(source, region, extraction), acquisition);
+    return keptOf(extractPerturbed(source, region, extraction, reading), acquisition);
   } catch (error) {
     return keptOf({ status: 'failed', reason: failureOf(error) });
   }
