@@ -1,5 +1,4 @@
 import { LOG_EPSILON } from './collect.js';
-import { generalEigenvalues } from './general-eigen.js';
 
 /** Features of one co-occurrence matrix, under PyRadiomics' names. */
 export interface AngleFeatures {
@@ -64,9 +63,15 @@ export function angleFeatures(
   let entropy = 0;
   let maximum = 0;
   let hxy1 = 0;
+  let hxy2 = 0;
   for (let i = 0; i < n; i++) {
     const gi = greyLevels[i]!;
+    if (px[i] === 0) continue;
     for (let j = 0; j < n; j++) {
+      const independent = px[i]! * py[j]!;
+      if (independent === 0) continue;
+      const logarithm = Math.log2(independent + LOG_EPSILON);
+      hxy2 -= independent * logarithm;
       const pij = p[i * n + j]!;
       if (pij === 0) continue;
       const gj = greyLevels[j]!;
@@ -80,7 +85,7 @@ export function angleFeatures(
       covariance += pij * (gi - ux) * (gj - uy);
       energy += pij * pij;
       entropy -= pij * Math.log2(pij + LOG_EPSILON);
-      hxy1 -= pij * Math.log2(px[i]! * py[j]! + LOG_EPSILON);
+      hxy1 -= pij * logarithm;
       if (pij > maximum) maximum = pij;
       bySum[gi + gj]! += pij;
       byDifference[Math.abs(gi - gj)]! += pij;
@@ -107,7 +112,7 @@ export function angleFeatures(
     Contrast: contrast,
     Correlation: deviations === 0 ? 1 : covariance / (deviations + LOG_EPSILON),
     ...differenceFeatures(byDifference, highest),
-    ...informationFeatures(px, py, entropy, hxy1),
+    ...informationFeatures(px, py, entropy, hxy1, hxy2),
     JointAverage: ux,
     JointEnergy: energy,
     JointEntropy: entropy,
@@ -157,53 +162,17 @@ function differenceFeatures(p: Float64Array, highest: number) {
  * Informational measures of correlation. Imc2 is NaN where rounding makes the joint entropy the larger one, which numpy's mean over the
  * directions then leaves out.
  */
-function informationFeatures(px: Float64Array, py: Float64Array, hxy: number, hxy1: number) {
+function informationFeatures(px: Float64Array, py: Float64Array, hxy: number, hxy1: number, hxy2: number) {
   let hx = 0;
   let hy = 0;
-  let hxy2 = 0;
   for (let i = 0; i < px.length; i++) {
     const pi = px[i]!;
     hx -= pi * Math.log2(pi + LOG_EPSILON);
     hy -= py[i]! * Math.log2(py[i]! + LOG_EPSILON);
-    if (pi === 0) continue;
-    for (let j = 0; j < py.length; j++) {
-      const both = pi * py[j]!;
-      if (both !== 0) hxy2 -= both * Math.log2(both + LOG_EPSILON);
-    }
   }
   const larger = Math.max(hx, hy);
   return {
     Imc1: larger === 0 ? 0 : (hxy - hxy1) / larger,
     Imc2: hxy2 === hxy ? 0 : Math.sqrt(1 - Math.exp(-2 * (hxy2 - hxy))),
   };
-}
-
-/**
- * The second largest eigenvalue (by real part) of Q(i, j) = Σ_k p(i, k) p(j, k) / (px(i) py(k) + ε); its root is the maximal correlation
- * coefficient. Levels that meet no other along the direction add only zero eigenvalues.
- */
-export function maximalCorrelation(
-  p: Float64Array,
-  px: Float64Array,
-  py: Float64Array,
-  n: number,
-): { re: number; im: number } {
-  const rows = Int32Array.from(px.keys()).filter((i) => px[i] !== 0);
-  const m = rows.length;
-  if (m < 2) return { re: 0, im: 0 };
-  const q = new Float64Array(m * m);
-  for (let a = 0; a < m; a++) {
-    const i = rows[a]!;
-    for (let k = 0; k < n; k++) {
-      const pik = p[i * n + k]!;
-      if (pik === 0) continue;
-      const scaled = pik / (px[i]! * py[k]! + LOG_EPSILON);
-      for (let b = 0; b < m; b++) q[a * m + b]! += scaled * p[rows[b]! * n + k]!;
-    }
-  }
-  const values = generalEigenvalues(q, m);
-  if (values === null) return { re: Number.NaN, im: 0 };
-  const order = [...values.re.keys()].sort((a, b) => values.re[a]! - values.re[b]! || values.im[a]! - values.im[b]!);
-  const second = order[m - 2]!;
-  return { re: values.re[second]!, im: values.im[second]! };
 }

@@ -5,9 +5,10 @@ import type { FeatureSet } from '../feature.js';
 import { collect, MeanOf, type Wanted } from './collect.js';
 import { glcmCounts } from './counts.js';
 import { type Discretized, discretize } from './discretize.js';
-import { type AngleFeatures, angleFeatures, maximalCorrelation } from './glcm-angle.js';
+import { type AngleFeatures, angleFeatures } from './glcm-angle.js';
 import { stepLengthMm, TABLE_CELLS } from './glrlm.js';
 import type { LevelGrid } from './level-grid.js';
+import { maximalCorrelation } from './maximal-correlation.js';
 import { type Direction, directions } from './neighbourhood.js';
 
 /**
