@@ -1,6 +1,6 @@
 import { ConcordatError, type ErrorCode } from '../../shared/errors.js';
 import { cropGrid, cropVolume, growBox } from '../imaging/crop.js';
-import { type Box, type Roi, valuesIn } from '../imaging/roi.js';
+import type { Box, Roi } from '../imaging/roi.js';
 import type { Volume } from '../imaging/volume.js';
 import { classFeatures } from './class-features.js';
 import type { ClassInput, ClassSettings } from './class-input.js';
@@ -182,12 +182,17 @@ export function imageFeatures(
   const input = { image: volume, roi: onItsBox(roi), settings: classes };
   // A filter may have no value somewhere (LBP3D's kurtosis of equal samples), or carry a voxel without a number into the region: its own
   // features are then undefined. In the image itself such a voxel is an error.
-  if (name !== 'original' && !valuesIn(volume, input.roi).every(Number.isFinite)) {
+  if (name !== 'original' && !isFiniteIn(volume, input.roi)) {
     const none = { value: null, reason: 'the filtered image holds no number in a part of the region' };
     return wanted.flatMap((one) => one.features.map((feature) => [`${name}_${one.name}_${feature}`, none] as const));
   }
   const found = classFeatures(input, wanted);
   return wanted.flatMap((one) => namedFeatures(name, one, found.get(one.name)));
+}
+
+function isFiniteIn({ data }: Volume, { indices }: Roi): boolean {
+  for (let k = 0; k < indices.length; k++) if (!Number.isFinite(data[indices[k]!]!)) return false;
+  return true;
 }
 
 function namedFeatures(image: string, { name, features }: EnabledClass, found: FeatureSet | undefined): Named {

@@ -181,7 +181,8 @@ function zonesByRuns(grid: LevelGrid, tally: ZoneTally): void {
         const other = find(found);
         if (other === root) continue;
         // The earlier run stays the root.
-        const [first, second] = other < root ? [other, root] : [root, other];
+        const first = other < root ? other : root;
+        const second = other < root ? root : other;
         parent[second] = first;
         size[first]! += size[second]!;
         root = first;

@@ -127,6 +127,7 @@ function recursive(recursion: Recursion): RecursiveFilter {
     const step = axis === 0 ? 1 : axis === 1 ? size[0] : size[0] * size[1];
     const rows = (size[0] * size[1] * size[2]) / (step * length);
     const causal = new Float64Array(2 * length);
+    const edge = new Float64Array(8);
     // Two lines at a time: what the recursion carries along stays in registers, and one line's sums fill the other's waiting.
     const lines = axis === 0 ? rows : step;
     const apart = axis === 0 ? length : 1;
@@ -141,7 +142,7 @@ function recursive(recursion: Recursion): RecursiveFilter {
         const c = b + second * apart;
         forward(coefficients, data, b, c, step, length, to, causal);
         const p = outAt + line * outApart;
-        backward(coefficients, data, b, c, step, length, causal, out, p, p + second * outApart, from, to);
+        backward(coefficients, data, b, c, step, length, causal, edge, out, p, p + second * outApart, from, to);
       }
     }
   };
@@ -168,12 +169,29 @@ function forward(
 ): void {
   startForward(coefficients, x, b, step, causal, 0);
   startForward(coefficients, x, c, step, causal, 1);
-  const [n0, n1, n2, n3] = [coefficients[0]!, coefficients[1]!, coefficients[2]!, coefficients[3]!];
-  const [d1, d2, d3, d4] = [coefficients[8]!, coefficients[9]!, coefficients[10]!, coefficients[11]!];
-  let [x1, x2, x3] = [x[b + 3 * step]!, x[b + 2 * step]!, x[b + step]!];
-  let [y1, y2, y3, y4] = [causal[6]!, causal[4]!, causal[2]!, causal[0]!];
-  let [u1, u2, u3] = [x[c + 3 * step]!, x[c + 2 * step]!, x[c + step]!];
-  let [v1, v2, v3, v4] = [causal[7]!, causal[5]!, causal[3]!, causal[1]!];
+  const n0 = coefficients[0]!;
+  const n1 = coefficients[1]!;
+  const n2 = coefficients[2]!;
+  const n3 = coefficients[3]!;
+  const d1 = coefficients[8]!;
+  const d2 = coefficients[9]!;
+  const d3 = coefficients[10]!;
+  const d4 = coefficients[11]!;
+  // One by one and from typed arrays: what comes out of a destructured array is a boxed number, and so is every sum that follows it.
+  let x1 = x[b + 3 * step]!;
+  let x2 = x[b + 2 * step]!;
+  let x3 = x[b + step]!;
+  let y1 = causal[6]!;
+  let y2 = causal[4]!;
+  let y3 = causal[2]!;
+  let y4 = causal[0]!;
+  let u1 = x[c + 3 * step]!;
+  let u2 = x[c + 2 * step]!;
+  let u3 = x[c + step]!;
+  let v1 = causal[7]!;
+  let v2 = causal[5]!;
+  let v3 = causal[3]!;
+  let v4 = causal[1]!;
   const end = Math.min(to, length);
   for (let k = 4, i = b + 4 * step, j = c + 4 * step; k < end; k++, i += step, j += step) {
     const x0 = x[i]!;
@@ -208,10 +226,21 @@ function startForward(
   causal: Float64Array,
   lane: number,
 ): void {
-  const [n0, n1, n2, n3] = [coefficients[0]!, coefficients[1]!, coefficients[2]!, coefficients[3]!];
-  const [d1, d2, d3] = [coefficients[8]!, coefficients[9]!, coefficients[10]!];
-  const [b1, b2, b3, b4] = [coefficients[12]!, coefficients[13]!, coefficients[14]!, coefficients[15]!];
-  const [v, x1, x2, x3] = [x[b]!, x[b + step]!, x[b + 2 * step]!, x[b + 3 * step]!];
+  const n0 = coefficients[0]!;
+  const n1 = coefficients[1]!;
+  const n2 = coefficients[2]!;
+  const n3 = coefficients[3]!;
+  const d1 = coefficients[8]!;
+  const d2 = coefficients[9]!;
+  const d3 = coefficients[10]!;
+  const b1 = coefficients[12]!;
+  const b2 = coefficients[13]!;
+  const b3 = coefficients[14]!;
+  const b4 = coefficients[15]!;
+  const v = x[b]!;
+  const x1 = x[b + step]!;
+  const x2 = x[b + 2 * step]!;
+  const x3 = x[b + 3 * step]!;
   const y0 = v * n0 + v * n1 + v * n2 + v * n3 - (v * b1 + v * b2 + v * b3 + v * b4);
   const y1 = x1 * n0 + v * n1 + v * n2 + v * n3 - (y0 * d1 + v * b2 + v * b3 + v * b4);
   const y2 = x2 * n0 + x1 * n1 + v * n2 + v * n3 - (y1 * d1 + y0 * d2 + v * b3 + v * b4);
@@ -221,22 +250,36 @@ function startForward(
   causal[6 + lane] = x3 * n0 + x2 * n1 + x1 * n2 + v * n3 - (y2 * d1 + y1 * d2 + y0 * d3 + v * b4);
 }
 
-/** The last four samples of the anti-causal part, the last first. */
+/** The last four samples of the anti-causal part, the last first, into even or odd places of `edge`. */
 function startBackward(
   coefficients: Float64Array,
   x: Float32Array | Float64Array,
   last: number,
   step: number,
-): readonly [number, number, number, number] {
-  const [m1, m2, m3, m4] = [coefficients[4]!, coefficients[5]!, coefficients[6]!, coefficients[7]!];
-  const [d1, d2, d3] = [coefficients[8]!, coefficients[9]!, coefficients[10]!];
-  const [b1, b2, b3, b4] = [coefficients[16]!, coefficients[17]!, coefficients[18]!, coefficients[19]!];
-  const [w, x1, x2] = [x[last]!, x[last - step]!, x[last - 2 * step]!];
+  edge: Float64Array,
+  lane: number,
+): void {
+  const m1 = coefficients[4]!;
+  const m2 = coefficients[5]!;
+  const m3 = coefficients[6]!;
+  const m4 = coefficients[7]!;
+  const d1 = coefficients[8]!;
+  const d2 = coefficients[9]!;
+  const d3 = coefficients[10]!;
+  const b1 = coefficients[16]!;
+  const b2 = coefficients[17]!;
+  const b3 = coefficients[18]!;
+  const b4 = coefficients[19]!;
+  const w = x[last]!;
+  const x1 = x[last - step]!;
+  const x2 = x[last - 2 * step]!;
   const y0 = w * m1 + w * m2 + w * m3 + w * m4 - (w * b1 + w * b2 + w * b3 + w * b4);
   const y1 = w * m1 + w * m2 + w * m3 + w * m4 - (y0 * d1 + w * b2 + w * b3 + w * b4);
   const y2 = x1 * m1 + w * m2 + w * m3 + w * m4 - (y1 * d1 + y0 * d2 + w * b3 + w * b4);
-  const y3 = x2 * m1 + x1 * m2 + w * m3 + w * m4 - (y2 * d1 + y1 * d2 + y0 * d3 + w * b4);
-  return [y0, y1, y2, y3];
+  edge[lane] = y0;
+  edge[2 + lane] = y1;
+  edge[4 + lane] = y2;
+  edge[6 + lane] = x2 * m1 + x1 * m2 + w * m3 + w * m4 - (y2 * d1 + y1 * d2 + y0 * d3 + w * b4);
 }
 
 /** Writes the sum of both parts of two lines, samples `from` to `to`, to the lines that begin at p and q. */
@@ -248,26 +291,46 @@ function backward(
   step: number,
   length: number,
   causal: Float64Array,
+  edge: Float64Array,
   out: Float32Array,
   p: number,
   q: number,
   from: number,
   to: number,
 ): void {
-  const [m1, m2, m3, m4] = [coefficients[4]!, coefficients[5]!, coefficients[6]!, coefficients[7]!];
-  const [d1, d2, d3, d4] = [coefficients[8]!, coefficients[9]!, coefficients[10]!, coefficients[11]!];
+  const m1 = coefficients[4]!;
+  const m2 = coefficients[5]!;
+  const m3 = coefficients[6]!;
+  const m4 = coefficients[7]!;
+  const d1 = coefficients[8]!;
+  const d2 = coefficients[9]!;
+  const d3 = coefficients[10]!;
+  const d4 = coefficients[11]!;
   const lastB = b + (length - 1) * step;
   const lastC = c + (length - 1) * step;
-  let [y4, y3, y2, y1] = startBackward(coefficients, x, lastB, step);
-  let [v4, v3, v2, v1] = startBackward(coefficients, x, lastC, step);
-  const edge = [y4, y3, y2, y1, v4, v3, v2, v1];
+  startBackward(coefficients, x, lastB, step, edge, 0);
+  startBackward(coefficients, x, lastC, step, edge, 1);
   for (let e = 0, k = length - 1; e < 4; e++, k--)
     if (k >= from && k < to) {
-      out[p + (k - from) * step] = causal[2 * k]! + edge[e]!;
-      out[q + (k - from) * step] = causal[2 * k + 1]! + edge[4 + e]!;
+      out[p + (k - from) * step] = causal[2 * k]! + edge[2 * e]!;
+      out[q + (k - from) * step] = causal[2 * k + 1]! + edge[2 * e + 1]!;
     }
-  let [x4, x3, x2, x1] = [x[lastB]!, x[lastB - step]!, x[lastB - 2 * step]!, x[lastB - 3 * step]!];
-  let [u4, u3, u2, u1] = [x[lastC]!, x[lastC - step]!, x[lastC - 2 * step]!, x[lastC - 3 * step]!];
+  let y4 = edge[0]!;
+  let y3 = edge[2]!;
+  let y2 = edge[4]!;
+  let y1 = edge[6]!;
+  let v4 = edge[1]!;
+  let v3 = edge[3]!;
+  let v2 = edge[5]!;
+  let v1 = edge[7]!;
+  let x4 = x[lastB]!;
+  let x3 = x[lastB - step]!;
+  let x2 = x[lastB - 2 * step]!;
+  let x1 = x[lastB - 3 * step]!;
+  let u4 = x[lastC]!;
+  let u3 = x[lastC - step]!;
+  let u2 = x[lastC - 2 * step]!;
+  let u1 = x[lastC - 3 * step]!;
   let i = lastB - 4 * step;
   let j = lastC - 4 * step;
   let r = p + (length - 5 - from) * step;
