@@ -8,7 +8,7 @@ import { type ComputationLeaves, describeLeaves } from '../site-agent/egress.js'
 import { previewLeaves } from '../site-agent/preview.js';
 import type { DecisionGrounds } from '../site-agent/shell/decide.js';
 import type { KnownStudy } from '../site-agent/site-records.js';
-import { table, wrap } from './format.js';
+import { count, table, wrap } from './format.js';
 import { leavesTable } from './format-site.js';
 
 const WIDTH = 100;
@@ -53,6 +53,7 @@ export function approvalPicture(
       ...withdrawnSince(grounds.withdrawnSince),
       ['features', `${study.cohort.features.length}: ${listed(study.cohort.features)}`],
       ...(study.imaging === undefined ? [] : [['images', imagesOf(study.imaging)] as [string, string]]),
+      ...encodersShown(study.imaging?.deep),
       ['clinical', clinicalOf(study)],
     ]),
     '',
@@ -102,6 +103,9 @@ export function approvalPicture(
     exclusions: cohort.exclusions,
     features: study.cohort.features,
     ...(study.imaging === undefined ? {} : { images: imagesOf(study.imaging) }),
+    ...(study.imaging?.deep === undefined
+      ? {}
+      : { encoders: study.imaging.deep.map(({ name, sha256, features }) => ({ name, sha256, features })) }),
     covariates: study.cohort.covariates.map(({ column }) => column),
     leaves,
     isolated: own,
@@ -173,6 +177,14 @@ function imagesOf({ phases, timepoints, regions, profile, lesions, standardize, 
       : `; ${what} of study ${from.study.slice(0, 12)}, bundle ${(from.bundle ?? 'none').slice(0, 12)}`;
   const learned = earlier('standard landmarks', standardize?.from) + earlier('habitats', habitats?.from);
   return `${phases.join(', ')}${times}; ${names} features of ${regions.map(({ name }) => name).join(', ')}, ${several} of each patient${learned}; images, masks and each patient's features stay here`;
+}
+
+/** The digest in full: it is what a site compares with the file that it was given. */
+function encodersShown(deep: Imaging['deep']): (readonly [string, string])[] {
+  return (deep ?? []).map(({ name, sha256, features }) => [
+    'encoder',
+    `${name}, ${count(features, 'deep feature')} of a patch; this site runs its own file with the SHA-256 ${sha256}`,
+  ]);
 }
 
 function patientsOf(study: Study, cohort: DecisionGrounds['cohort']['cohort']): string {

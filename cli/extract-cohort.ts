@@ -12,6 +12,8 @@ import { resultOf } from '../site-agent/radiomics/region-task.js';
 import { defaultSettings, parseSettings } from '../site-agent/radiomics/settings.js';
 import { canonicalSettings, settingsDigest } from '../site-agent/radiomics/settings-digest.js';
 import { inOrder, RegionExtraction } from '../site-agent/radiomics/shell/cohort-extraction.js';
+import { withDeepDigest } from '../site-agent/radiomics/shell/deep-encoder.js';
+import { Encoders } from '../site-agent/radiomics/shell/encoders.js';
 import { ensureFeatures, FEATURES_FOLDER } from '../site-agent/radiomics/shell/feature-store.js';
 import { defaultThreads } from '../site-agent/radiomics/shell/prepare-cohort.js';
 import { ensureRepeats } from '../site-agent/radiomics/shell/repeat-store.js';
@@ -21,6 +23,8 @@ export interface ExtractCohortOptions {
   readonly cohort: string;
   readonly study?: string;
   readonly params?: string;
+  /** Settings of an encoder whose deep features are added; a study names its own. */
+  readonly deep?: string;
   readonly profile: 'pyradiomics' | 'ibsi';
   readonly threads?: number;
   readonly out?: string;
@@ -55,7 +59,7 @@ export async function extractCohortFiles(options: ExtractCohortOptions): Promise
         'STUDY_INVALID',
         `study "${study.name}" has no imaging section: its features come from the table`,
       );
-    const place = { folder, table: config.images.table };
+    const place = { folder, table: config.images.table, models: config.models };
     const { rows, file, digest } = await ensureFeatures(study.imaging, place, { threads, onCase, ...pool });
     await ensureRepeats(study, place, { threads, onCase, ...pool });
     const failed = rows.filter(({ status }) => status === 'failed').length;
@@ -65,17 +69,22 @@ export async function extractCohortFiles(options: ExtractCohortOptions): Promise
   }
   const imagesTable = path.resolve(folder, config.images.table);
   const images = imageRows(readTable(imagesTable));
-  const { extraction, digest } = settingsOf(options);
+  const { extraction, digest: base } = settingsOf(options);
   const store = path.join(folder, FEATURES_FOLDER);
+  const encoders = options.deep === undefined ? Encoders.NONE : await Encoders.ofFile(options.deep);
+  const digest = options.deep === undefined ? base : withDeepDigest(base, encoders.digest);
   const regions = new RegionExtraction(
     extraction,
-    { folder: path.dirname(imagesTable), store, threads, ...pool },
-    () => digest,
+    { folder: path.dirname(imagesTable), store, threads, encoders, ...pool },
+    () => base,
   );
   let done = 0;
   let failed = 0;
   const one = async (image: ImageRow): Promise<FeatureRow> => {
-    const result = resultOf(await regions.of(image, LESION, image.phase));
+    const kept = await regions.of(image, LESION, image.phase);
+    const [lacking] = kept.lacking ?? [];
+    // As for one image: without its deep features a row has none.
+    const result = lacking === undefined ? resultOf(kept) : ({ status: 'failed', reason: lacking } as const);
     done++;
     if (result.status === 'failed') failed++;
     onCase(done, images.length, failed);
@@ -97,6 +106,7 @@ export async function extractCohortFiles(options: ExtractCohortOptions): Promise
     rows = await inOrder(images, 2 * threads, one);
   } finally {
     await regions.close();
+    await encoders.close();
   }
   const written = options.out ?? path.join(store, `images-${digest.slice(0, 12)}.csv`);
   writeOut(written, /\.json$/i.test(written) ? `${JSON.stringify(featureJson(rows), null, 2)}\n` : featureCsv(rows));

@@ -18,6 +18,7 @@ import { disclosiveModels } from '../shared/study-check.js';
 import { cohortsFromTable, guessIdColumn } from '../site-agent/cohort.site.js';
 import { type CohortMapping, PLAIN_MAPPING } from '../site-agent/cohort-config.js';
 import { readCohortConfig, readTable, repeated, scored } from '../site-agent/cohort-files.js';
+import type { Table } from '../site-agent/cohort-table.site.js';
 import { DEFAULT_POLICY } from '../site-agent/policy.js';
 import { guardRulesOf, guardScheme } from '../site-agent/shell/decide.js';
 import { harmonizationInput } from '../site-agent/site-run.site.js';
@@ -42,7 +43,8 @@ export interface SimulationOutcome {
 export function simulateTable(
   study: Study,
   options: {
-    readonly table: string;
+    /** A file, or a table that was read and has the features of its images. */
+    readonly table: string | Table;
     readonly siteColumn: string;
     readonly oneHolder: boolean;
     readonly guard: boolean;
@@ -52,7 +54,7 @@ export function simulateTable(
   },
 ): SimulationOutcome {
   const config = options.cohortYaml === undefined ? null : readCohortConfig(options.cohortYaml);
-  const plain = readTable(options.table, config?.separator);
+  const plain = typeof options.table === 'string' ? readTable(options.table, config?.separator) : options.table;
   const table = config?.clinical === undefined ? plain : scored(config, config.clinical, plain);
   const id = options.idColumn ?? config?.id ?? guessIdColumn(study, table, options.siteColumn);
   const mapping: CohortMapping = { ...(config ?? PLAIN_MAPPING), id };

@@ -9,6 +9,7 @@ import { resultOf } from '../site-agent/radiomics/region-task.js';
 import { defaultSettings, parseSettings } from '../site-agent/radiomics/settings.js';
 import { canonicalSettings, settingsDigest } from '../site-agent/radiomics/settings-digest.js';
 import { inOrder, RegionExtraction } from '../site-agent/radiomics/shell/cohort-extraction.js';
+import { Encoders } from '../site-agent/radiomics/shell/encoders.js';
 import { FEATURES_FOLDER } from '../site-agent/radiomics/shell/feature-store.js';
 import { defaultThreads } from '../site-agent/radiomics/shell/prepare-cohort.js';
 import type { Measurement } from '../site-agent/radiomics/stability-table.js';
@@ -67,6 +68,8 @@ export function tableMeasurements(file: string, idColumn: string): Measurement[]
 export interface CohortReadings {
   readonly cohort: string;
   readonly params?: string;
+  /** Settings of an encoder whose deep features are judged too. */
+  readonly deep?: string;
   /** Null: the readers of the table of images. */
   readonly perturbation: Perturbation | null;
   readonly repeats: number;
@@ -102,12 +105,14 @@ export async function cohortMeasurements(
       : parseSettings(readFileSync(options.params, 'utf8'), options.params).settings;
   const digest = settingsDigest(canonicalSettings(settings));
   const threads = options.threads ?? defaultThreads();
+  const encoders = options.deep === undefined ? Encoders.NONE : await Encoders.ofFile(options.deep);
   const regions = new RegionExtraction(
     { profile: 'pyradiomics', settings },
     {
       folder: path.dirname(imagesTable),
       store: path.join(folder, FEATURES_FOLDER),
       threads,
+      encoders,
       ...(options.threadFile === undefined ? {} : { threadFile: options.threadFile }),
     },
     () => digest,
@@ -139,6 +144,7 @@ export async function cohortMeasurements(
     }
   } finally {
     await regions.close();
+    await encoders.close();
   }
   return { measurements: [...found.values()], failed };
 }

@@ -92,6 +92,12 @@ export const IMAGE_ERRORS = {
     exit: 2,
     hint: 'Set view, size and channels so that they make what the model takes. A model has one input: an image of float32 or float64.',
   },
+  IMAGE_MODEL_MISSING: {
+    fault: 'site',
+    grpc: 'FAILED_PRECONDITION',
+    exit: 2,
+    hint: 'Get the model file from whoever leads the study, compare its SHA-256, and put it into the folder `models` beside cohort.yaml, or name it under `models` in cohort.yaml.',
+  },
   IMAGE_MODEL_OUTPUT: {
     fault: 'site',
     grpc: 'INVALID_ARGUMENT',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { deepContradictions, studyEncoderSchema } from './imaging-deep.js';
 import { habitatsSchema, learnedContradictions, learnSchema, standardizeSchema } from './imaging-learned.js';
 
 /**
@@ -72,6 +73,11 @@ export const imagingSchema = z.strictObject({
   habitats: habitatsSchema
     .optional()
     .describe('Further regions `habitat1`, `habitat2`, ...: parts of the lesion by the habitats of an earlier study.'),
+  deep: z
+    .array(studyEncoderSchema)
+    .min(1)
+    .optional()
+    .describe('Encoders (ONNX) whose deep features stand beside the others; every site holds the model files itself.'),
   standardize: standardizeSchema
     .optional()
     .describe(
@@ -125,7 +131,7 @@ export function imagingContradictions(imaging: Imaging): { path: (string | numbe
           found.push({ path: [list, at], message: `"${phase}" is not among phases` });
       if (pair[0] === pair[1]) found.push({ path: [list, at], message: 'a phase is compared with itself' });
     }
-  found.push(...learnedContradictions(imaging));
+  found.push(...learnedContradictions(imaging), ...deepContradictions(imaging));
   const { delta } = imaging;
   if (delta !== undefined) {
     const at = [delta.from, delta.to].map((name) => imaging.timepoints.indexOf(name));

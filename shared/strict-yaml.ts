@@ -17,8 +17,15 @@ export type YamlReading<T> =
 /**
  * Reads a YAML document against a schema and reports every problem at once, each with its row and character column:
  * syntax errors, duplicate and unknown fields (with the nearest known one), wrong types, values out of range.
+ *
+ * @param prepare may change the document before its values are taken, where a value alone does not say how it was written
  */
-export function readYaml<S extends z.ZodType>(text: string, file: string, schema: S): YamlReading<z.output<S>> {
+export function readYaml<S extends z.ZodType>(
+  text: string,
+  file: string,
+  schema: S,
+  prepare: (document: Document) => void = () => undefined,
+): YamlReading<z.output<S>> {
   if (Buffer.byteLength(text) > YAML_BYTES_MAX)
     return { kind: 'unreadable', problems: [{ file, message: `the file is larger than ${YAML_BYTES_MAX} bytes` }] };
   const lines = new LineCounter();
@@ -30,6 +37,7 @@ export function readYaml<S extends z.ZodType>(text: string, file: string, schema
     });
     return { kind: 'unreadable', problems };
   }
+  prepare(document);
   let raw: unknown;
   try {
     raw = document.toJS({ maxAliasCount: 20 });

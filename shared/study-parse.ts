@@ -3,6 +3,7 @@ import { ConcordatError, type Problem } from './errors.js';
 import { imagingContradictions } from './imaging.js';
 import { IN_TWO_STUDIES } from './imaging-learned.js';
 import { perturbsNothing } from './perturbation.js';
+import { keepSigmaTexts } from './sigma-texts.js';
 import { readYaml, sortProblems } from './strict-yaml.js';
 import { modelName, type Study, type StudyModel, studySchema, studySites } from './study.js';
 
@@ -15,7 +16,7 @@ type Path = readonly (string | number)[];
  * with row and character column in the file.
  */
 export function parseStudy(text: string, file: string): Study {
-  const reading = readYaml(text, file, studySchema);
+  const reading = readYaml(text, file, studySchema, keepSigmaTexts);
   if (reading.kind === 'unreadable')
     throw new ConcordatError('STUDY_UNREADABLE', `${file} cannot be read as a study`, { problems: reading.problems });
   const problems: readonly Problem[] =

@@ -35,6 +35,12 @@ export const cohortConfigSchema = z.strictObject({
     })
     .optional()
     .describe('Images and lesion masks of the cases, for studies that extract features.'),
+  models: z
+    .array(z.string().min(1))
+    .default([])
+    .describe(
+      'ONNX files, relative to cohort.yaml, for studies with deep features; those in the folder `models` beside it need no entry.',
+    ),
   repeats: z
     .strictObject({
       table: z

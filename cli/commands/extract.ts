@@ -96,6 +96,7 @@ async function cohort(file: string, options: ExtractOptions, out: Output): Promi
     onCase: progress.onCase,
     ...(options.study === undefined ? {} : { study: options.study }),
     ...(options.params === undefined ? {} : { params: options.params }),
+    ...(options.deep === undefined ? {} : { deep: options.deep }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.out === undefined ? {} : { out: options.out }),
   });
@@ -135,7 +136,8 @@ function checkUsage(options: ExtractOptions): void {
     if (options.study !== undefined && options.params !== undefined)
       problems.push('the study has its settings: leave --params out');
     if (options.mode !== 'segment') problems.push('--mode voxel is of one image');
-    if (options.deep !== undefined) problems.push('--deep goes with one image and --mode segment');
+    if (options.study !== undefined && options.deep !== undefined)
+      problems.push('the study names its encoders itself, under imaging.deep: leave --deep out');
     problems.push(...form);
     if (problems.length > 0) throw new ConcordatError('CLI_USAGE', problems.join('; '));
     return;
@@ -148,8 +150,7 @@ function checkUsage(options: ExtractOptions): void {
     problems.push(`--mode is segment or voxel, not ${options.mode}`);
   if (options.mapFormat !== 'nii.gz' && options.mapFormat !== 'nrrd')
     problems.push(`--map-format is nii.gz or nrrd, not ${options.mapFormat}`);
-  if (options.deep !== undefined && options.mode === 'voxel')
-    problems.push('--deep goes with one image and --mode segment');
+  if (options.deep !== undefined && options.mode === 'voxel') problems.push('--deep goes with --mode segment');
   if (options.mode === 'voxel' && options.out === undefined) problems.push('--mode voxel needs --out <folder>');
   if (options.mode === 'voxel' && options.profile === 'ibsi') problems.push('--mode voxel is of --profile pyradiomics');
   if (problems.length > 0) throw new ConcordatError('CLI_USAGE', problems.join('; '));

@@ -30,7 +30,10 @@ export function registerSimulate(program: Command): void {
     .requiredOption('--site-column <name>', 'column that names the site of a case')
     .option('--external-sites <a,b>', 'sites that only validate; replaces sites.external, the others train', parseNames)
     .requiredOption('--out <folder>', 'where the result goes')
-    .option('--cohort <yaml>', 'cohort.yaml with column names and codes of the table (its `table` is not read)')
+    .option(
+      '--cohort <yaml>',
+      'cohort.yaml with column names and codes of the table (its `table` is not read), and the images of its cases',
+    )
     .option('--id-column <name>', 'column that names a case; by default the first with all entries different')
     .option('--one-holder', 'all rows in one hand: the pooled analysis, for comparison')
     .option('--no-guard', 'go on where the disclosure guard of a site would refuse; the result says so')
@@ -42,10 +45,13 @@ export function registerSimulate(program: Command): void {
       const out = output(command.optsWithGlobals()['json'] === true);
       const started = Date.now();
       const { simulateTable } = await import('../simulate-table.js');
-      const study = withExternal(await readStudy(file, options.table), options.externalSites);
+      const { tableFromImages } = await import('../simulate-images.js');
+      const extracted = await tableFromImages(file, options, out);
+      const read = await readStudy(file, extracted === null ? options.table : undefined);
+      const study = withExternal(read, options.externalSites);
       let shown = 0;
       const outcome = simulateTable(study, {
-        table: options.table,
+        table: extracted ?? options.table,
         siteColumn: options.siteColumn,
         oneHolder: options.oneHolder === true,
         guard: options.guard,

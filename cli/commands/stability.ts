@@ -11,6 +11,7 @@ import { parseSeed, wholeNumber } from '../options.js';
 interface StabilityOptions {
   readonly cohort?: string;
   readonly params?: string;
+  readonly deep?: string;
   readonly table?: string;
   readonly idColumn: string;
   readonly perturb?: string;
@@ -36,6 +37,7 @@ export function registerStability(program: Command): void {
     )
     .option('--cohort <cohort.yaml>', 'names the table of images; with --perturb or --readers')
     .option('--params <yaml>', 'a PyRadiomics parameter file')
+    .option('--deep <yaml>', 'also the deep features of an ONNX encoder: a file with a section `deep`')
     .option('--perturb <amounts>', 'for instance translateMm=1,rotateDegrees=5,volume=0.1,contourMm=0.5,noise=1')
     .option('--readers', 'masks of the readers in the column `reader` of the table of images')
     .option('--table <repeats.csv>', 'measurements made elsewhere: case, reading, features')
@@ -107,6 +109,7 @@ async function measured(options: StabilityOptions, out: Output) {
       seed: options.seed,
       onReading: progress.onCase,
       ...(options.params === undefined ? {} : { params: options.params }),
+      ...(options.deep === undefined ? {} : { deep: options.deep }),
       ...(options.threads === undefined ? {} : { threads: options.threads }),
     });
   } finally {
@@ -122,9 +125,9 @@ function checkUsage(options: StabilityOptions): void {
     problems.push('--cohort goes with either --perturb or --readers');
   if (
     options.table !== undefined &&
-    (options.perturb !== undefined || options.readers === true || options.params !== undefined)
+    [options.perturb, options.readers, options.params, options.deep].some((one) => one !== undefined)
   )
-    problems.push('--table has its measurements: leave --perturb, --readers and --params out');
+    problems.push('--table has its measurements: leave --perturb, --readers, --params and --deep out');
   if (!(ICC_KINDS as readonly string[]).includes(options.kind))
     problems.push(`--kind is one of ${ICC_KINDS.join(', ')}, not ${options.kind}`);
   if (options.judge !== 'value' && options.judge !== 'low')

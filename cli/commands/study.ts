@@ -31,10 +31,16 @@ export function registerStudy(program: Command): void {
         checked,
         null,
       );
+      const { checkEncoders } = await import('../study-encoders.js');
+      const encoders = await checkEncoders(checked, path.dirname(file));
       const text = [
         `${file} is a valid study.`,
         `Hash   ${hasPatterns(checked) ? '(known once --columns replaces the patterns)' : studyHash(checked)}`,
         `Fits   ${plan.fits.length} side by side: ${plan.arms.length} harmonization${plan.arms.length === 1 ? '' : 's'}, ${new Set(plan.fits.map((fit) => fit.outer)).size} outer folds, ${checked.validation.folds} inner folds`,
+        ...encoders.map(
+          ({ name, file: model, features, sha256 }) =>
+            `Encoder ${name}: ${model === null ? `no file with its SHA-256 lies beside the study, so it was not tried; each site must have it (${sha256})` : `${path.basename(model)} fits and gives ${features} features`}`,
+        ),
         '',
         leavesTable(describeLeaves(preview)),
         '',
@@ -58,6 +64,7 @@ export function registerStudy(program: Command): void {
         valid: true,
         hash: hasPatterns(checked) ? null : studyHash(checked),
         fits: plan.fits.length,
+        encoders,
         leaves: describeLeaves(preview),
         isolation: check,
       });

@@ -1,4 +1,5 @@
-import { type Imaging, regionsOf } from '../../shared/imaging.js';
+import { type Imaging, type ImagingRegion, regionsOf } from '../../shared/imaging.js';
+import { deepNames, encodersOf } from '../../shared/imaging-deep.js';
 import { pairs } from './case-plan.js';
 import { acrossPhases, type ComparedImage, daysBetween, overTime } from './comparisons.js';
 import type { FeatureSet, FeatureValue } from './feature.js';
@@ -154,9 +155,12 @@ function withheld(problem: string | null, features: FeatureSet | undefined): Fea
   return new Map([...features.keys()].map((feature) => [feature, missing(problem)]));
 }
 
-/** Names of all features that `caseFeatures` can give, from those of one region, in its order. */
+/** Names of all features that `caseFeatures` can give, in its order, from those of one region; an encoder's are known from the study, without its model. */
 export function caseFeatureNames(imaging: Imaging, names: readonly string[]): string[] {
-  const features: FeatureSet = new Map(names.map((name) => [name, { value: 1 }]));
+  const namesOf = (region: ImagingRegion) => [
+    ...names,
+    ...encodersOf(imaging, region).flatMap(({ name, features }) => deepNames(name, features)),
+  ];
   const whole = pairs(imaging).flatMap(({ timepoint, phase }) =>
     regionsOf(imaging, phase).map(
       (region): ExtractedRegion => ({
@@ -164,7 +168,7 @@ export function caseFeatureNames(imaging: Imaging, names: readonly string[]): st
         phase,
         region: region.name,
         volumeMm3: 1,
-        features,
+        features: new Map(namesOf(region).map((name) => [name, { value: 1 }])),
         date: null,
         spacingMm: [1, 1, 1],
       }),

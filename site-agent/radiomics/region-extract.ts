@@ -30,9 +30,8 @@ export type RegionResult =
 /** The features of one region, or why there are none. */
 export function extractRegion(source: RegionSource, region: ImagingRegion, extraction: StudyExtraction): RegionResult {
   try {
-    const { lesion } = source;
-    const mask = region.kind === 'habitat' ? habitatOf(source, region) : regionMask(lesion, source.organ, region);
-    const volumeMm3 = volumeOfMask(lesion);
+    const mask = maskOfRegion(source, region);
+    const volumeMm3 = volumeOfMask(source.lesion);
     const spacingMm = source.image.spacingMm;
     const found = extracted({ image: source.image, mask }, extraction);
     return found.status === 'failed' ? found : { status: 'ok', features: found.features, volumeMm3, spacingMm };
@@ -65,7 +64,11 @@ function extracted(source: Source, extraction: StudyExtraction): Extraction {
   return extract(source, { ...settings, preprocessing, additionalInfo: false });
 }
 
-const volumeOfMask = ({ data, spacingMm }: Mask): number =>
+/** Ones inside the region. @throws as `regionMask` and `habitatMask` */
+export const maskOfRegion = (source: RegionSource, region: ImagingRegion): Mask =>
+  region.kind === 'habitat' ? habitatOf(source, region) : regionMask(source.lesion, source.organ, region);
+
+export const volumeOfMask = ({ data, spacingMm }: Mask): number =>
   data.reduce((sum, value) => sum + value, 0) * (spacingMm[0] * spacingMm[1] * spacingMm[2]);
 
 /**

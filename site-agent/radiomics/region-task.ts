@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ErrorCode } from '../../shared/errors.js';
 import type { ImagingRegion } from '../../shared/imaging.js';
+import type { Encoder } from '../../shared/imaging-deep.js';
 import type { Perturbation } from '../../shared/perturbation.js';
 import type { Acquisition } from '../imaging/acquisition.js';
 import type { FeatureSet, FeatureValue } from './feature.js';
@@ -23,6 +24,11 @@ export interface RegionRequest {
     | null;
   /** Where the reading is of a perturbed lesion. */
   readonly perturbed?: { readonly of: Perturbation; readonly seed: PerturbationSeed };
+}
+
+/** The same image and region, of which an encoder's patch is wanted instead of features. */
+export interface PatchRequest extends Omit<RegionRequest, 'extraction'> {
+  readonly encoder: Encoder;
 }
 
 /** A result as it is kept in the cache and sent between threads: plain JSON. */

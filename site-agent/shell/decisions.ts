@@ -58,15 +58,20 @@ export class Decisions {
         this.originProblems(study).length > 0 ? undefined : prepareCohort(study, this.context.config.folder),
       )
       .catch((error: unknown) => {
-        // What is wrong with the images is found again, and told, where the cohort is loaded.
+        // What is wrong with the images is found again, and told, where the cohort is loaded; that an encoder is not here is not.
         if (!(error instanceof ConcordatError) || error.code.startsWith('WIRE_')) throw error;
+        return error.code.startsWith('IMAGE_MODEL_') ? error : undefined;
       })
-      .then(() => {
+      .then((noEncoder) => {
         if (this.context.log.study(known.studyHash)?.approval !== null) return;
         const problems = this.originProblems(study);
         if (problems.length > 0) this.decline(known, problems.join('; '));
+        // The consortium hears the code, and nothing of what the error says of this site's files.
+        else if (noEncoder !== undefined)
+          this.decline(known, `${noEncoder.code}: this site cannot run the study's encoder`);
         else this.approveByPolicy(known);
         this.send();
+        if (noEncoder !== undefined) throw noEncoder;
       })
       .catch((error: unknown) => this.context.problem(error))
       .finally(() => this.extracting.delete(known.studyHash));

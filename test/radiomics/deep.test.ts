@@ -1,18 +1,22 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { seededRandom } from '../../shared/rng.js';
 import { patientAxes } from '../../site-agent/imaging/patient-axes.js';
 import { roiOf } from '../../site-agent/imaging/roi.js';
-import { continuousIndex, type Mask, type Vec3, type Volume } from '../../site-agent/imaging/volume.js';
+import type { Mask, Vec3, Volume } from '../../site-agent/imaging/volume.js';
 import { deepFeatures } from '../../site-agent/radiomics/deep/encode.js';
 import { largestSlice, patchOf } from '../../site-agent/radiomics/deep/patch.js';
+import { RUNTIME } from '../../site-agent/radiomics/deep/runtime.js';
 import { type DeepSettings, deepDigest, parseDeepSettings } from '../../site-agent/radiomics/deep/settings.js';
 import { DeepEncoder } from '../../site-agent/radiomics/shell/deep-encoder.js';
+import { lostModel } from '../../site-agent/radiomics/shell/model-thread.js';
 import { compiledWorker } from '../bundle/compiled-worker.js';
 import { testGrid, testVolume } from '../support/images.js';
+import { slowSample } from './slow-patch.js';
 import { convolution, identityModel, meanEncoder, sha256Of, twoAndTwo } from './tiny-models.js';
 
 const worker = compiledWorker('site-agent/radiomics/shell/model-worker.ts');
@@ -43,28 +47,6 @@ const image = testVolume(GRID, Int16Array, (x, y, z) => noise[x + 12 * (y + 11 *
 const mask: Mask = testVolume(GRID, Uint8Array, (x, y, z) =>
   Math.abs(x - 6) + Math.abs(y - 5) + 2 * Math.abs(z - 4) <= 4 ? 1 : 0,
 );
-
-/** Trilinear interpolation at a point, written without sharing anything with the product's. */
-function slowSample(volume: Volume, point: Vec3, outside: number): number {
-  const at = continuousIndex(volume, point);
-  if (at.some((value, axis) => value < -0.5 || value >= volume.size[axis]! - 0.5)) return outside;
-  let sum = 0;
-  for (let corner = 0; corner < 8; corner++) {
-    let weight = 1;
-    let index = 0;
-    let stride = 1;
-    for (let axis = 0; axis < 3; axis++) {
-      const clipped = Math.min(volume.size[axis]! - 1, Math.max(0, at[axis]!));
-      const low = Math.floor(clipped);
-      const up = (corner >> axis) & 1;
-      weight *= up === 1 ? clipped - low : 1 - (clipped - low);
-      index += stride * Math.min(volume.size[axis]! - 1, low + up);
-      stride *= volume.size[axis]!;
-    }
-    sum += weight * volume.data[index]!;
-  }
-  return sum;
-}
 
 describe('a standard patch', () => {
   it('of a volume is the image at a grid around the centre of mass, left fastest, then back, then head', () => {
@@ -277,12 +259,47 @@ describe('an encoder', () => {
   });
 });
 
+describe('a model whose thread is lost', () => {
+  const died = `import { parentPort } from 'node:worker_threads';
+const value = (name, shape) => ({ name, type: 'float64', shape });
+parentPort.postMessage({ facts: { inputs: [value('image', [1, 1, 2, 3, 4])], outputs: [value('features', [1, 1])] } });
+let asked = 0;
+parentPort.on('message', ({ values }) => {
+  if (values[0] === 0) return parentPort.postMessage({ tensor: { values: Float64Array.of(7), shape: [1, 1] } });
+  throw new Error('cannot map /srv/images/Miller^Anna/ct.nii: intensities ' + values.join());
+});`;
+
+  it('says neither path nor intensities, takes one region with it, and waits for nobody afterwards', async () => {
+    const model = meanEncoder([1, 1, 2, 3, 4], 'double');
+    const file = path.join(folder, 'lost.onnx');
+    writeFileSync(file, model);
+    writeFileSync(path.join(folder, 'lost.mjs'), died);
+    const url = pathToFileURL(path.join(folder, 'lost.mjs'));
+    const encoder = await DeepEncoder.openAt(settingsOf({ sha256: sha256Of(model) }), file, url);
+    expect(await encoder.count()).toBe(1);
+    for (let again = 0; again < 2; again++)
+      await expect(encoder.features(image, roiOf(mask))).rejects.toMatchObject({
+        code: 'SITE_COMPUTATION_LOST',
+        message: 'the thread that runs the model was lost: Error',
+      });
+    const zeros = { values: new Float64Array(24), shape: [1, 1, 2, 3, 4] };
+    expect((await encoder.featuresOf(zeros)).get('deep_tiny_0')).toEqual({ value: 7 });
+    await encoder.close();
+    const memory = Object.assign(new Error('heap'), { code: 'ERR_WORKER_OUT_OF_MEMORY' });
+    expect(lostModel(memory).code).toBe('IMAGE_TOO_LARGE');
+    expect(lostModel(null).message).toBe('the thread that runs the model was lost: it ended');
+  });
+});
+
 describe('settings of deep features', () => {
   it('have a digest that changes with the encoder’s bytes and every choice, not with its file name', () => {
     const digest = deepDigest(settingsOf());
     expect(deepDigest(settingsOf({ encoder: 'elsewhere/e.onnx' }))).toBe(digest);
     const others = [{ sha256: '1'.repeat(64) }, { outside: 0 }, { centre: 'box' }, { size: [4, 3, 3] }];
     for (const change of others) expect(deepDigest(settingsOf(change)), JSON.stringify(change)).not.toBe(digest);
+    // The runtime is in it too, in the version that is installed.
+    const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+    expect(RUNTIME.version).toBe(dependencies['onnxruntime-node']);
   });
 
   it('name every problem at once', () => {

@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { ConcordatError } from '../../shared/errors.js';
+import { studyHash } from '../../shared/study.js';
+import { parseStudy } from '../../shared/study-parse.js';
+import { readStudyDocument, studyDocument } from '../../shared/study-signatures.js';
 import { defaultSettings, inPython, parseSettings } from '../../site-agent/radiomics/settings.js';
 import { canonicalSettings, differingSettings, settingsDigest } from '../../site-agent/radiomics/settings-digest.js';
+import { studyExtraction } from '../../site-agent/radiomics/study-extraction.js';
 
 const parse = (text: string) => parseSettings(text, 'params.yaml');
 
@@ -152,5 +156,46 @@ describe('the settings’ digest', () => {
     expect(differences[1]).toEqual({ setting: 'imageType.Original.binWidth', here: '25', there: '10' });
     expect(differences[0]!.there).toBeNull();
     expect(differingSettings(canonical(''), canonical(''))).toEqual([]);
+  });
+});
+
+describe('the settings of a study', () => {
+  const studyOf = (settings: string) =>
+    parseStudy(
+      `concordat: 1
+name: sigmas
+cohort: {endpoint: {type: binary, column: mvi}, features: [f]}
+imaging: {phases: [arterial], settings: ${settings}}
+sites: {training: [alder, birch, cedar]}
+model: {type: logistic}
+`,
+      'study.yaml',
+    );
+  const namesOf = (study: ReturnType<typeof studyOf>) => {
+    const { settings } = studyExtraction(study.imaging!);
+    return 'imageTypes' in settings ? settings.imageTypes.map(({ filter }) => [filter.sigma, filter.sigmaNames]) : [];
+  };
+
+  it('name LoG images as the same parameter file does, also once the study has travelled', () => {
+    const LOG = '{imageType: {LoG: {sigma: [1.0, 1, 2.50, 3.]}}}';
+    const study = studyOf(LOG);
+    const expected = [
+      [
+        [1, 1, 2.5, 3],
+        ['1.0', '1', '2.5', '3.0'],
+      ],
+    ];
+    expect(parse(LOG).settings.imageTypes.map(({ filter }) => [filter.sigma, filter.sigmaNames])).toEqual(expected);
+    expect(namesOf(study)).toEqual(expected);
+    const received = readStudyDocument(studyDocument(study), studyHash(study));
+    expect(namesOf(received)).toEqual(expected);
+    expect(studyHash(studyOf('{imageType: {LoG: {sigma: [1]}}}'))).not.toBe(
+      studyHash(studyOf('{imageType: {LoG: {sigma: [1.0]}}}')),
+    );
+    // What every image type takes, and what stands elsewhere and is no sigma.
+    expect(namesOf(studyOf('{setting: {sigma: [4.0], binWidth: 25.0}, imageType: {LoG: {}}}'))).toEqual([
+      [[4], ['4.0']],
+    ]);
+    expect(() => namesOf(studyOf('{imageType: {LoG: {sigma: [wide]}}}'))).toThrow(/sigma/);
   });
 });

@@ -1,9 +1,7 @@
 import { ConcordatError } from '../../../shared/errors.js';
+import { DEEP_FEATURES_MAX, deepNames } from '../../../shared/imaging-deep.js';
 import type { FeatureSet, FeatureValue } from '../feature.js';
 import type { ModelTensor } from './model.js';
-
-/** More numbers than this are a picture rather than features. */
-export const DEEP_FEATURES_MAX = 65_536;
 
 /** Types of an output that can be features. */
 export const FEATURE_TYPES = ['float32', 'float64'] as const;
@@ -23,9 +21,16 @@ export function deepFeatures(name: string, { values, shape }: ModelTensor): Feat
       `the encoder gave ${values.length} numbers; features are 1 to ${DEEP_FEATURES_MAX}`,
     );
   return new Map(
-    Array.from(values, (value, at): [string, FeatureValue] => [
-      `deep_${name}_${at}`,
-      Number.isFinite(value) ? { value } : { value: null, reason: 'the encoder gave no finite number' },
-    ]),
+    deepNames(name, values.length).map((feature, at): [string, FeatureValue] => {
+      const value = values[at]!;
+      return [feature, Number.isFinite(value) ? { value } : missing('the encoder gave no finite number')];
+    }),
   );
 }
+
+/** The same names without a value, for a region of which the encoder gave nothing. */
+export function missingDeepFeatures(name: string, count: number, reason: string): FeatureSet {
+  return new Map(deepNames(name, count).map((feature) => [feature, missing(reason)]));
+}
+
+const missing = (reason: string): FeatureValue => ({ value: null, reason });

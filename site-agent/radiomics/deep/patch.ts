@@ -1,8 +1,8 @@
+import { channelsOf, type Encoder } from '../../../shared/imaging-deep.js';
 import { resampleVolume } from '../../imaging/interpolate.js';
 import { type Axis, gridAround, type PatientAxes, patientAxes } from '../../imaging/patient-axes.js';
 import { type Roi, valuesIn } from '../../imaging/roi.js';
 import { type Grid, physicalPoint, type Vec3, type Volume } from '../../imaging/volume.js';
-import { channelsOf, type DeepSettings } from './settings.js';
 
 /** What an encoder is given: numbers in the order of the shape's axes, the last fastest. */
 export interface Patch {
@@ -21,7 +21,7 @@ export interface Patch {
  *
  * Where the patch's spacing is wider than the image's, samples are taken between voxels as they are: nothing is smoothed first.
  */
-export function patchOf(image: Volume, roi: Roi, settings: DeepSettings): Patch {
+export function patchOf(image: Volume, roi: Roi, settings: Encoder): Patch {
   const axes = patientAxes(image);
   const planes = gridsOf(roi, axes, settings).map(
     (grid) =>
@@ -42,13 +42,13 @@ export function patchOf(image: Volume, roi: Roi, settings: DeepSettings): Patch 
 }
 
 /** [1, channels, (depth,) height, width] of what `patchOf` gives. */
-export const patchShape = (settings: Pick<DeepSettings, 'view' | 'channels' | 'size'>): number[] => [
+export const patchShape = (settings: Pick<Encoder, 'view' | 'channels' | 'size'>): number[] => [
   1,
   channelsOf(settings),
   ...[...settings.size].reverse(),
 ];
 
-function gridsOf(roi: Roi, axes: PatientAxes, { view, size, spacingMm, centre }: DeepSettings): Grid[] {
+function gridsOf(roi: Roi, axes: PatientAxes, { view, size, spacingMm, centre }: Encoder): Grid[] {
   if (view === 'volume') return [gridAround(centreOf(roi, centre), axes.direction, vec3(spacingMm), vec3(size))];
   const plane = (middle: Vec3, columns: readonly [Axis, Axis, Axis]): Grid =>
     gridAround(
@@ -65,7 +65,7 @@ function gridsOf(roi: Roi, axes: PatientAxes, { view, size, spacingMm, centre }:
 const vec3 = ([x, y, z]: readonly number[]): Vec3 => [x!, y!, z!];
 
 /** Centre of mass of the region's voxels, or the middle of its box, LPS in mm. */
-function centreOf(roi: Pick<Roi, 'grid' | 'indices'>, kind: DeepSettings['centre']): Vec3 {
+function centreOf(roi: Pick<Roi, 'grid' | 'indices'>, kind: Encoder['centre']): Vec3 {
   const sum = [0, 0, 0];
   const lower = [Infinity, Infinity, Infinity];
   const upper = [-Infinity, -Infinity, -Infinity];
@@ -104,7 +104,7 @@ function statisticsOf(
   image: Volume,
   roi: Roi,
   planes: readonly ArrayLike<number>[],
-  { intensity }: DeepSettings,
+  { intensity }: Encoder,
 ): (value: number) => number {
   if (intensity.type === 'none') return (value) => value;
   if (intensity.type === 'window') return windowOf(intensity.centre, intensity.width);

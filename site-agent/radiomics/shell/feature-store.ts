@@ -10,6 +10,8 @@ import { type CaseRow, caseCsv, type FeaturesAbout, namesOf, otherSettings, pars
 import { type LearnedFile, parseLearned } from '../learned-task.js';
 import { canonicalImaging, imagingDigest } from '../study-extraction.js';
 import { type CohortExtractionOptions, extractCohort } from './cohort-extraction.js';
+import { Encoders } from './encoders.js';
+import { FileDigests } from './file-digests.js';
 import { learnFromCohort } from './learned-extraction.js';
 import { makeStore } from './make-store.js';
 
@@ -21,6 +23,8 @@ export interface ImagesPlace {
   readonly folder: string;
   /** `images.table` of cohort.yaml, or undefined where it has none. */
   readonly table: string | undefined;
+  /** `models` of cohort.yaml: ONNX files that studies may name. */
+  readonly models?: readonly string[];
 }
 
 /**
@@ -70,7 +74,11 @@ export function readLearned(imaging: Imaging, place: ImagesPlace): LearnedFile {
   return learned;
 }
 
-/** Extracts what is not extracted yet and keeps the table of features. Gives its rows and its place. */
+/**
+ * Extracts what is not extracted yet and keeps the table of features. Gives its rows and its place.
+ *
+ * @throws ConcordatError IMAGE_MODEL_* where this site has not the study's encoders, before any image is read; COHORT_IMAGES_MISSING, COHORT_UNREADABLE
+ */
 export async function ensureFeatures(
   imaging: Imaging,
   place: ImagesPlace,
@@ -83,7 +91,13 @@ export async function ensureFeatures(
   const store = path.join(place.folder, FEATURES_FOLDER);
   makeStore(store);
   const folder = path.dirname(path.resolve(place.folder, place.table!));
-  const found = await extractCohort(imaging, rows, { ...options, folder, store });
+  const encoders = await studyEncoders(imaging, place);
+  let found: CaseRow[];
+  try {
+    found = await extractCohort(imaging, rows, { ...options, folder, store, encoders });
+  } finally {
+    await encoders.close();
+  }
   if (imaging.learn !== undefined) {
     const learned = await learnFromCohort(imaging, rows, { ...options, folder, store });
     writeReplacing(fileOf(place, digest, 'learned.json'), `${JSON.stringify(learned)}\n`, 0o600);
@@ -99,6 +113,17 @@ export async function ensureFeatures(
   writeReplacing(file, caseCsv(found, namesOf(found)), 0o600);
   writeReplacing(fileOf(place, digest, 'json'), `${JSON.stringify(about, null, 2)}\n`, 0o600);
   return { rows: found, file, digest };
+}
+
+/** A study's encoders from the model files of this site, whose digests are remembered as those of images are. Whoever asks closes them. */
+export async function studyEncoders(imaging: Imaging, place: ImagesPlace): Promise<Encoders> {
+  if (imaging.deep === undefined) return Encoders.NONE;
+  const digests = new FileDigests(path.join(place.folder, FEATURES_FOLDER, 'files.json'));
+  try {
+    return await Encoders.ofStudy(imaging, place, (file) => digests.of(file));
+  } finally {
+    digests.save();
+  }
 }
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');

@@ -3,7 +3,8 @@ import { Worker } from 'node:worker_threads';
 import { ConcordatError } from '../../../shared/errors.js';
 import { bytesAt } from '../../imaging/shell/read-file.js';
 import type { ModelFacts, ModelTensor, ModelValue } from '../deep/model.js';
-import type { ModelAnswer, ModelQuestion } from './model-worker.js';
+import { SESSION_OPTIONS } from '../deep/runtime.js';
+import type { ModelAnswer, ModelQuestion, ModelStart } from './model-worker.js';
 
 /** A model file's bytes and their digest. */
 export interface ModelFile {
@@ -38,6 +39,8 @@ export function readModel(path: string, sha256?: string): ModelFile {
 export class ModelThread {
   private waiting: { resolve: (answer: ModelAnswer) => void; reject: (error: Error) => void } | null = null;
   private queue: Promise<unknown> = Promise.resolve();
+  /** Why the thread is gone, once it is. */
+  private gone: ConcordatError | null = null;
 
   private constructor(private readonly worker: Worker) {
     worker.on('message', (answer: ModelAnswer) => {
@@ -47,8 +50,8 @@ export class ModelThread {
       worker.unref();
       waiting?.resolve(answer);
     });
-    worker.on('error', (error) => this.lost(error.message));
-    worker.on('exit', () => this.lost('it ended'));
+    worker.on('error', (error) => this.lost(error));
+    worker.on('exit', () => this.lost(null));
   }
 
   /** @throws ConcordatError IMAGE_MODEL_UNREADABLE where the runtime cannot load it */
@@ -56,7 +59,9 @@ export class ModelThread {
     bytes: Uint8Array,
     workerUrl: URL = defaultWorkerUrl(),
   ): Promise<{ thread: ModelThread; facts: ModelFacts }> {
-    const thread = new ModelThread(new Worker(workerUrl, { workerData: bytes }));
+    const thread = new ModelThread(
+      new Worker(workerUrl, { workerData: { bytes, options: SESSION_OPTIONS } satisfies ModelStart }),
+    );
     const answer = await thread.answer();
     if ('facts' in answer) return { thread, facts: answer.facts };
     await thread.close();
@@ -94,20 +99,43 @@ export class ModelThread {
     await this.worker.terminate();
   }
 
+  /** Whether it can be asked no more. */
+  get isLost(): boolean {
+    return this.gone !== null;
+  }
+
   private answer(question?: ModelQuestion): Promise<ModelAnswer> {
     return new Promise((resolve, reject) => {
+      if (this.gone !== null) {
+        reject(this.gone);
+        return;
+      }
       this.waiting = { resolve, reject };
       this.worker.ref();
       if (question !== undefined) this.worker.postMessage(question);
     });
   }
 
-  private lost(reason: string): void {
-    this.waiting?.reject(
-      new ConcordatError('SITE_COMPUTATION_LOST', `the thread that runs the model was lost: ${reason}`),
-    );
+  /** The first reason counts: a thread that fails ends afterwards. */
+  private lost(error: Error | null): void {
+    this.gone ??= lostModel(error);
+    this.waiting?.reject(this.gone);
     this.waiting = null;
   }
+}
+
+/**
+ * What a lost thread may say of itself. The text of an error that nobody foresaw could hold a path or what the model was given, so that only its kind is told.
+ */
+export function lostModel(error: Error | null): ConcordatError {
+  const reason = error === null ? 'it ended' : ((error as NodeJS.ErrnoException).code ?? error.name);
+  if (reason === 'ERR_WORKER_OUT_OF_MEMORY')
+    return new ConcordatError('IMAGE_TOO_LARGE', 'the model ran out of memory', {
+      hint: 'Give the machine more memory, or run fewer threads beside the model with --threads.',
+    });
+  return new ConcordatError('SITE_COMPUTATION_LOST', `the thread that runs the model was lost: ${reason}`, {
+    hint: 'Run the command again: what is extracted is kept. If it is lost again, see whether onnxruntime runs on this machine and whether memory is enough.',
+  });
 }
 
 const oneLine = (text: string): string => text.replace(/\s+/g, ' ').slice(0, 300);

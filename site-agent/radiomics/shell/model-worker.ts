@@ -1,10 +1,17 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import * as ort from 'onnxruntime-node';
 import type { ModelFacts, ModelSamples, ModelTensor, ModelValue } from '../deep/model.js';
+import type { SESSION_OPTIONS } from '../deep/runtime.js';
+
+/** What the thread starts with. The options are given, so that they stand in one place: deep/runtime.ts. */
+export interface ModelStart {
+  readonly bytes: Uint8Array;
+  readonly options: typeof SESSION_OPTIONS;
+}
 
 /**
- * One model for images, in a thread of its own: `session.run` blocks its thread. One thread inside the session and a fixed order of
- * operators, so that equal input gives equal bits. It answers first with the model's inputs and outputs, then one answer a question.
+ * One model for images, in a thread of its own: `session.run` blocks its thread. It answers first with the model's inputs and outputs, then one
+ * answer a question.
  */
 export interface ModelQuestion {
   readonly input: string;
@@ -22,13 +29,10 @@ const port = parentPort!;
 const say = (answer: ModelAnswer): void => port.postMessage(answer);
 
 try {
-  const session = await ort.InferenceSession.create(workerData as Uint8Array, {
-    intraOpNumThreads: 1,
-    interOpNumThreads: 1,
-    executionMode: 'sequential',
-    executionProviders: ['cpu'],
-    logSeverityLevel: 4,
-  });
+  const { bytes, options } = workerData as ModelStart;
+  // The runtime wants a list that it may write to.
+  const executionProviders = [...options.executionProviders];
+  const session = await ort.InferenceSession.create(bytes, { ...options, executionProviders, logSeverityLevel: 4 });
   port.on('message', (question: ModelQuestion) => {
     run(session, question).then(say, (error: unknown) => say({ error: String(error) }));
   });

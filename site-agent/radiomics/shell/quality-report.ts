@@ -18,7 +18,7 @@ import { qualityPage } from '../quality/page.js';
 import type { QualityReport, ReportPicture } from '../quality/report.js';
 import { type Thumbnail, thumbnailOf } from '../quality/thumbnail.js';
 import { studyFeatureNames } from '../study-names.js';
-import { ensureFeatures } from './feature-store.js';
+import { ensureFeatures, type ImagesPlace } from './feature-store.js';
 
 export interface QualityOptions {
   readonly cohort: string;
@@ -56,7 +56,8 @@ export async function writeQualityReport(options: QualityOptions): Promise<Quali
     options.onCase(looks.length, rows.length);
   }
   const { pictures, pngs } = picturesOf(looks);
-  const features = await featuresOf(options, study, folder, config.images.table);
+  const place = { folder, table: config.images.table, models: config.models };
+  const features = await featuresOf(options, study, place);
   const table = readTable(resolve(folder, config.table), config.separator);
   const report: QualityReport = {
     format: 'concordat-quality-1',
@@ -203,13 +204,12 @@ function studyExclusions(
 async function featuresOf(
   options: QualityOptions,
   study: Study | null,
-  folder: string,
-  table: string,
+  place: ImagesPlace,
 ): Promise<QualityReport['features']> {
   if (options.features !== undefined) return featuresOfTable(readTable(options.features));
   if (study?.imaging === undefined) return null;
   const { threads, onExtracted: onCase } = options;
-  const { rows } = await ensureFeatures(study.imaging, { folder, table }, { threads, onCase });
+  const { rows } = await ensureFeatures(study.imaging, place, { threads, onCase });
   const names = namesOf(rows);
   const columns = names.map((name) => rows.map((row) => row.features.get(name)?.value ?? null));
   return { source: `study ${study.name}`, rows: rows.map((row) => row.case), list: featureQuality(names, columns) };

@@ -2,9 +2,10 @@ import { parentPort } from 'node:worker_threads';
 import { readImage } from '../../imaging/shell/read-file.js';
 import { readMask } from '../../imaging/shell/read-mask.js';
 import type { Volume } from '../../imaging/volume.js';
+import { type RegionPatch, regionPatch } from '../deep/region-patch.js';
 import { failureOf } from '../extract.js';
-import { extractPerturbed, extractRegion } from '../region-extract.js';
-import { type KeptRegion, keptOf, type RegionRequest } from '../region-task.js';
+import { extractPerturbed, extractRegion, type RegionSource } from '../region-extract.js';
+import { type KeptRegion, keptOf, type PatchRequest, type RegionRequest } from '../region-task.js';
 import { standardImage } from '../standard-image.js';
 import { LastRead } from './last-read.js';
 
@@ -13,7 +14,7 @@ const masks = new LastRead(readMask, 2);
 const standards = new LastRead<Volume>(readImage, 1);
 
 /** The image, on the study's standard scale where it has one. */
-async function imageOf({ image: imagePath, standard }: RegionRequest): Promise<Volume> {
+async function imageOf({ image: imagePath, standard }: RegionRequest | PatchRequest): Promise<Volume> {
   const image = await images.of(imagePath);
   if (standard === null) return image;
   return standards.ofMade(JSON.stringify([imagePath, standard]), async () => {
@@ -23,15 +24,21 @@ async function imageOf({ image: imagePath, standard }: RegionRequest): Promise<V
   });
 }
 
-async function kept(request: RegionRequest): Promise<KeptRegion> {
-  const { mask, label, organ, region, extraction } = request;
+async function sourceOf(request: RegionRequest | PatchRequest): Promise<RegionSource> {
+  const { mask, label, organ } = request;
+  const image = await imageOf(request);
+  const lesion = (await masks.of(mask)).region(label, image);
+  const around = organ === null ? null : (await masks.of(organ.mask)).region(organ.label, image);
+  return { image, lesion, organ: around };
+}
+
+async function answer(request: RegionRequest | PatchRequest): Promise<KeptRegion | RegionPatch> {
   try {
-    const image = await imageOf(request);
+    const source = await sourceOf(request);
+    const { region, perturbed: reading } = request;
+    if ('encoder' in request) return regionPatch(source, region, request.encoder, reading);
+    const { extraction } = request;
     const { acquisition } = await images.of(request.image);
-    const lesion = (await masks.of(mask)).region(label, image);
-    const around = organ === null ? null : (await masks.of(organ.mask)).region(organ.label, image);
-    const source = { image, lesion, organ: around };
-    const { perturbed: reading } = request;
     if (reading === undefined) return keptOf(extractRegion(source, region, extraction), acquisition);
     return keptOf(extractPerturbed(source, region, extraction, reading), acquisition);
   } catch (error) {
@@ -39,9 +46,13 @@ async function kept(request: RegionRequest): Promise<KeptRegion> {
   }
 }
 
-parentPort!.on('message', (request: RegionRequest) => {
-  kept(request)
-    .then((found) => parentPort!.postMessage({ kept: found }))
+parentPort!.on('message', (request: RegionRequest | PatchRequest) => {
+  answer(request)
+    .then((kept) => {
+      // A patch is large, and this thread is done with it.
+      const moved = kept.status === 'patch' ? [kept.values.buffer as ArrayBuffer] : [];
+      parentPort!.postMessage({ kept }, moved);
+    })
     .catch((error: unknown) =>
       // The text of an error that nobody foresaw could hold anything: only its kind is told.
       parentPort!.postMessage({ bug: error instanceof Error ? error.name : 'unknown error' }),

@@ -12,10 +12,9 @@ import { READING_COLUMN } from '../../repeats.site.js';
 import { casePlans } from '../case-plan.js';
 import { type CaseRow, namesOf } from '../features-file.js';
 import { type ReadingSource, readingsOf } from '../readings.js';
-import { standardOf } from '../standard-image.js';
-import { canonicalImaging, regionDigest, studyExtraction } from '../study-extraction.js';
-import { type CohortExtractionOptions, caseRow, inOrder, RegionExtraction } from './cohort-extraction.js';
-import { FEATURES_FOLDER, type ImagesPlace, imagesBytes } from './feature-store.js';
+import { canonicalImaging } from '../study-extraction.js';
+import { type CohortExtractionOptions, caseRow, inOrder, studyRegions } from './cohort-extraction.js';
+import { FEATURES_FOLDER, type ImagesPlace, imagesBytes, studyEncoders } from './feature-store.js';
 
 /** Where a study's repeated measurements are of images: from what; otherwise null. */
 export function readingSource(study: Study): ReadingSource | null {
@@ -54,12 +53,8 @@ export async function ensureRepeats(
   const store = path.join(place.folder, FEATURES_FOLDER);
   mkdirSync(store, { recursive: true });
   const folder = path.dirname(path.resolve(place.folder, place.table!));
-  const regions = new RegionExtraction(
-    studyExtraction(imaging),
-    { ...options, folder, store },
-    (region, phase) => regionDigest(imaging, region, phase),
-    (phase) => standardOf(imaging.standardize, phase),
-  );
+  const encoders = await studyEncoders(imaging, place);
+  const regions = studyRegions(imaging, { ...options, folder, store, encoders });
   const tasks = readingsOf(source, study.selection!.stability!.repeats, rows).flatMap((reading) =>
     casePlans(imaging, reading.rows).map((plan) => ({ reading, plan })),
   );
@@ -80,6 +75,7 @@ export async function ensureRepeats(
     });
   } finally {
     await regions.close();
+    await encoders.close();
   }
   const file = repeatsFile(study, place);
   writeReplacing(file, repeatsCsv(found, tasks), 0o600);

@@ -1,0 +1,363 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import { extractCohortFiles } from '../../cli/extract-cohort.js';
+import { cohortMeasurements } from '../../cli/stability.js';
+import { checkEncoders } from '../../cli/study-encoders.js';
+import { ConcordatError } from '../../shared/errors.js';
+import { imagingSchema } from '../../shared/imaging.js';
+import { parseStudy } from '../../shared/study-parse.js';
+import { readTable } from '../../site-agent/cohort-files.js';
+import type { Mask, Volume } from '../../site-agent/imaging/volume.js';
+import { defaultSettings } from '../../site-agent/radiomics/settings.js';
+import { RegionExtraction } from '../../site-agent/radiomics/shell/cohort-extraction.js';
+import type { Encoders } from '../../site-agent/radiomics/shell/encoders.js';
+import { ensureFeatures, readFeatures } from '../../site-agent/radiomics/shell/feature-store.js';
+import { ensureRepeats, readRepeats } from '../../site-agent/radiomics/shell/repeat-store.js';
+import { studyFeatureNames } from '../../site-agent/radiomics/study-names.js';
+import {
+  encoder,
+  MODEL,
+  OTHER_MODEL,
+  PATCH,
+  putModel,
+  type TinyRow,
+  tinyImage,
+  tinyMask,
+  WEIGHTS,
+  WINDOW,
+  writeTinySite,
+} from './deep-sites.js';
+import { slowCentre, slowEncoding } from './slow-patch.js';
+import { meanEncoder, sha256Of } from './tiny-models.js';
+
+const THREAD = pathToFileURL(path.resolve('dist/site-agent/radiomics/shell/region-thread.js'));
+const root = mkdtempSync(path.join(tmpdir(), 'concordat-deep-cohort-'));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+const SETTINGS = { imageType: { Original: {} }, featureClass: { firstorder: ['Mean'] } };
+const PHASES = ['arterial', 'portal-venous'];
+const imagingOf = (changes: object = {}) =>
+  imagingSchema.parse({
+    phases: PHASES,
+    timepoints: ['before', 'after'],
+    settings: SETTINGS,
+    regions: [
+      { name: 'lesion', kind: 'lesion' },
+      { name: 'ring2', kind: 'ring', mm: 2 },
+    ],
+    difference: [['portal-venous', 'arterial']],
+    delta: { from: 'before', to: 'after', kind: 'absolute' },
+    deep: [encoder()],
+    ...changes,
+  });
+
+/** One case with two phases at two times; one with an unreadable image; one with two lesions. */
+const rows: TinyRow[] = ['one', 'broken', 'two'].flatMap((id) =>
+  ['before', 'after'].flatMap((timepoint) =>
+    PHASES.flatMap((phase) => {
+      const at = { case: id, phase, timepoint, date: timepoint === 'before' ? '2026-01-02' : '2026-03-04' };
+      const bad = id === 'broken' && phase === 'arterial' && timepoint === 'after';
+      const image = bad ? null : tinyImage(`${id} ${phase} ${timepoint}`, 20);
+      const lesion = { ...at, image, mask: tinyMask(timepoint === 'after' ? 1 : 0) };
+      return id === 'two' ? [{ ...lesion, label: 2 }, lesion] : [lesion];
+    }),
+  ),
+);
+function site(name: string, model: Uint8Array | null = MODEL): { folder: string; table: string } {
+  const folder = path.join(root, name);
+  writeTinySite(
+    folder,
+    rows,
+    ['one', 'broken', 'two'].map((id) => ({ id })),
+  );
+  if (model !== null) putModel(folder, model);
+  return { folder, table: 'images.csv' };
+}
+const how = { threads: 2, threadFile: THREAD };
+
+/** What the slow twin says of the region of a label. */
+const twin = (image: Volume, mask: Mask, label = 1) =>
+  slowEncoding(image, slowCentre(mask, label), { ...PATCH, window: WINDOW }, WEIGHTS);
+const rowOf = (id: string, phase: string, timepoint: string) =>
+  rows.find((row) => row.case === id && row.phase === phase && row.timepoint === timepoint && (row.label ?? 1) === 1)!;
+const twinOf = (id: string, phase: string, timepoint: string) => {
+  const { image, mask } = rowOf(id, phase, timepoint);
+  return twin(image!, mask);
+};
+const failure = (run: Promise<unknown>) =>
+  run.then(
+    () => null,
+    (error: unknown) => error as ConcordatError,
+  );
+const cacheOf = (folder: string) => {
+  const cache = path.join(folder, 'features', 'cache');
+  return new Map(readdirSync(cache).map((name) => [name, statSync(path.join(cache, name)).mtimeMs]));
+};
+
+describe('deep features of a study’s images', () => {
+  const imaging = imagingOf();
+  const place = site('study');
+
+  it('are features like the others: by phase, time point, difference and delta, equal to a slow twin', async () => {
+    const { rows: found } = await ensureFeatures(imaging, place, how);
+    expect(found.map(({ case: id, status }) => [id, status])).toEqual([
+      ['one', 'ok'],
+      ['broken', 'partial'],
+      ['two', 'ok'],
+    ]);
+    const names = studyFeatureNames(imaging);
+    expect([...found[0]!.features.keys()]).toEqual(names);
+    expect(names.filter((name) => name.includes('ring2_deep'))).toEqual([]);
+    expect(names.filter((name) => name.includes('deep_tiny_')).length).toBe(3 * (4 + 2 + 2));
+    const near = (row: number, name: string, expected: readonly number[]) => {
+      for (const [at, value] of expected.entries())
+        expect(found[row]!.features.get(`${name}_deep_tiny_${at}`)?.value, `${name} ${at}`).toBeCloseTo(value, 5);
+    };
+    for (const [row, id] of [
+      [0, 'one'],
+      [2, 'two'],
+    ] as const)
+      for (const phase of PHASES)
+        for (const timepoint of ['before', 'after']) near(row, `${timepoint}_${phase}`, twinOf(id, phase, timepoint));
+    const [a, p] = PHASES.map((phase) => twinOf('one', phase, 'before'));
+    near(
+      0,
+      'before_portal-venous-minus-arterial',
+      p!.map((value, at) => value - a![at]!),
+    );
+    const after = twinOf('one', 'arterial', 'after');
+    near(
+      0,
+      'delta_arterial',
+      after.map((value, at) => value - a![at]!),
+    );
+    expect(found[1]!.reason).toMatch(/^after arterial lesion: IMAGE_/);
+    expect(found[1]!.features.get('before_arterial_deep_tiny_0')!.value).not.toBeNull();
+    // The table that a study reads, and the same numbers from the cache in one thread.
+    const text = readFileSync((await ensureFeatures(imaging, place, { ...how, threads: 1 })).file, 'utf8');
+    expect(readFeatures(imaging, place).header.slice(3)).toEqual(names);
+    expect(text).not.toContain('NaN');
+  });
+
+  it('of several lesions follow the study’s rule', async () => {
+    const [volumes, all] = ['volume-weighted', 'all'].map((lesions) => imagingOf({ lesions }));
+    const { image, mask } = rowOf('two', 'arterial', 'before');
+    const [large, small] = [twin(image!, mask, 1), twin(image!, mask, 2)];
+    const voxels = [1, 2].map((label) => mask.data.filter((value) => value === label).length);
+    const weighted = (await ensureFeatures(volumes!, place, how)).rows[2]!.features;
+    const every = (await ensureFeatures(all!, place, how)).rows[2]!.features;
+    for (let at = 0; at < 3; at++) {
+      const mean = (large[at]! * voxels[0]! + small[at]! * voxels[1]!) / (voxels[0]! + voxels[1]!);
+      const name = `before_arterial_deep_tiny_${at}`;
+      expect(weighted.get(name)!.value).toBeCloseTo(mean, 5);
+      expect(every.get(`${name}_min`)!.value).toBeCloseTo(Math.min(large[at]!, small[at]!), 5);
+      expect(every.get(`${name}_mean`)!.value).toBeCloseTo((large[at]! + small[at]!) / 2, 5);
+    }
+  });
+
+  it('are taken from the cache; another model or window costs only what depends on it', async () => {
+    const own = site('cached');
+    await ensureFeatures(imaging, own, how);
+    const before = cacheOf(own.folder);
+    await ensureFeatures(imaging, own, how);
+    expect(cacheOf(own.folder)).toEqual(before);
+    // Two regions and one encoder on the lesion: a third of the entries is deep.
+    const deepEntries = before.size / 3;
+    putModel(own.folder, OTHER_MODEL);
+    const other = imagingOf({ deep: [encoder({ sha256: sha256Of(OTHER_MODEL) })] });
+    const { rows: negative } = await ensureFeatures(other, own, how);
+    const changed = cacheOf(own.folder);
+    expect(changed.size - before.size).toBe(deepEntries);
+    for (const [name, time] of before) expect(changed.get(name)).toBe(time);
+    const [expected] = twinOf('one', 'arterial', 'before');
+    expect(negative[0]!.features.get('before_arterial_deep_tiny_0')!.value).toBeCloseTo(-expected!, 5);
+    // Other settings of the other features leave the deep ones as they are.
+    const settings = { ...SETTINGS, featureClass: { firstorder: ['Median'] } };
+    await ensureFeatures(imagingOf({ deep: other.deep, settings }), own, how);
+    expect(cacheOf(own.folder).size - changed.size).toBe(2 * deepEntries);
+    // Under the first model's settings the table is asked for again, and the error says what differs.
+    const wanted = () => readFeatures(imagingOf({ deep: [encoder({ intensity: { type: 'none' } })] }), own);
+    expect(wanted).toThrow(/other settings than the study's/);
+    try {
+      wanted();
+    } catch (error) {
+      const said = (error as ConcordatError).problems.map(({ message }) => message).join('\n');
+      expect(said).toMatch(/imaging\.deep\.tiny\.intensity\.type: the study says "none", .* "window"/);
+    }
+  });
+
+  it('go on where an encoder fails on a region: its features are missing, with the reason', async () => {
+    const own = site('failing');
+    const { sha256: _, ...settings } = imaging.deep![0]!;
+    const failing = {
+      encoder: {
+        settings: { ...settings, sha256: 'f'.repeat(64) },
+        featuresOf: () => Promise.reject(new ConcordatError('IMAGE_MODEL_FAILED', 'onnxruntime cannot run the model')),
+      },
+      count: 3,
+    };
+    const encoders = { of: () => [failing] } as unknown as Encoders;
+    const regions = new RegionExtraction(
+      { profile: 'pyradiomics', settings: defaultSettings() },
+      { folder: own.folder, store: path.join(own.folder, 'features'), encoders, ...how },
+      () => 'digest',
+    );
+    const [region] = imaging.regions;
+    const image = { image: 'images/0.nii', mask: 'images/0-mask.nii', label: 1, organ: null, organLabel: 1 };
+    const kept = await regions.of(
+      { ...rowOf('one', 'arterial', 'before'), ...image, date: null, reader: '' } as never,
+      region!,
+      'arterial',
+    );
+    await regions.close();
+    expect(kept).toMatchObject({ status: 'ok', lacking: [{ code: 'IMAGE_MODEL_FAILED' }] });
+    const features = kept.status === 'ok' ? new Map(kept.features) : new Map();
+    expect(features.get('deep_tiny_2')).toEqual({ value: null, reason: 'the encoder gave nothing for this region' });
+    expect(features.get('original_firstorder_Mean')!.value).not.toBeNull();
+    expect(cacheOf(own.folder).size).toBe(1);
+  });
+});
+
+describe('a site without the study’s encoder', () => {
+  const imaging = imagingOf();
+
+  it('is told which digest is wanted and where the file goes, before any image is read', async () => {
+    const place = site('without', null);
+    const error = (await failure(ensureFeatures(imaging, place, how)))!;
+    expect(error.code).toBe('IMAGE_MODEL_MISSING');
+    expect(error.message).toBe(
+      `models/tiny.onnx: put the model file of encoder "tiny" here, beside cohort.yaml: the one with the SHA-256 ${sha256Of(MODEL)}`,
+    );
+    expect(readdirSync(place.folder)).not.toContain('cache');
+    // A file with the digest does, whatever its name, where cohort.yaml names it.
+    writeFileSync(path.join(place.folder, 'from-usb.bin'), MODEL);
+    const [row] = (await ensureFeatures(imaging, { ...place, models: ['from-usb.bin'] }, how)).rows;
+    expect(row!.status).toBe('ok');
+  });
+
+  it('or with other bytes under its name is told both digests; so is whoever checks the study beside such a file', async () => {
+    const place = site('other', OTHER_MODEL);
+    const error = (await failure(ensureFeatures(imaging, place, how)))!;
+    expect(error.code).toBe('IMAGE_MODEL_CHANGED');
+    expect(error.message).toContain(sha256Of(OTHER_MODEL));
+    expect(error.message).toContain(sha256Of(MODEL));
+    const study = { imaging } as Parameters<typeof checkEncoders>[0];
+    expect((await failure(checkEncoders(study, place.folder)))!.code).toBe('IMAGE_MODEL_CHANGED');
+    expect(await checkEncoders(study, root)).toMatchObject([{ name: 'tiny', file: null, digest: null }]);
+  });
+
+  it('or with one that does not give what the study says is told so, before any image is read', async () => {
+    const place = site('unfit');
+    const code = async (changes: object) =>
+      (await failure(ensureFeatures(imagingOf({ deep: [encoder(changes)] }), place, how)))?.code;
+    expect(await code({ features: 4 })).toBe('IMAGE_MODEL_OUTPUT');
+    expect(await code({ channels: 2 })).toBe('IMAGE_MODEL_INPUT');
+    expect(await code({ size: [2, 2, 2] })).toBe('IMAGE_MODEL_FAILED');
+    expect(readdirSync(path.join(place.folder, 'features'))).toEqual(['files.json']);
+    const study = { imaging: imagingOf({ deep: [encoder({ features: 4 })] }) } as Parameters<typeof checkEncoders>[0];
+    expect((await failure(checkEncoders(study, place.folder)))!.message).toBe(
+      'encoder "tiny" gives 3 features, the study says 4',
+    );
+  });
+});
+
+describe('deep features of repeated readings', () => {
+  const folder = path.join(root, 'readings');
+  const readers: TinyRow[] = ['one', 'two', 'three'].flatMap((id) => {
+    const image = tinyImage(id);
+    return ['', 'second'].map((reader) => ({
+      case: id,
+      phase: 'arterial',
+      image,
+      reader,
+      mask: tinyMask(reader === '' ? 0 : 2),
+    }));
+  });
+  writeTinySite(folder, readers, [{ id: 'one' }, { id: 'two' }, { id: 'three' }]);
+  putModel(folder);
+
+  it('follow the mask of each reader in a study, and in `concordat stability`', async () => {
+    const study = parseStudy(
+      stringify({
+        concordat: 1,
+        name: 'readings',
+        cohort: { endpoint: { type: 'binary', column: 'mvi' }, features: ['arterial_deep_tiny_0'] },
+        imaging: { phases: ['arterial'], settings: SETTINGS, deep: [encoder()] },
+        sites: { training: ['alder', 'birch', 'cedar'] },
+        selection: { stability: { minimum: 0.5, source: { type: 'readers' } } },
+        model: { type: 'logistic' },
+        validation: { folds: 2 },
+      }),
+      'study.yaml',
+    );
+    const place = { folder, table: 'images.csv' };
+    await ensureRepeats(study, place, how);
+    const table = readRepeats(study, place)!;
+    const at = table.header.indexOf('arterial_deep_tiny_0');
+    const cells = table.rows.map((row) => [row[0], row[1], Number(row[at])] as const);
+    for (const { case: id, image, mask, reader } of readers) {
+      const [expected] = twin(image!, mask);
+      const cell = cells.find((one) => one[0] === id && one[1] === (reader === '' ? '1' : '2'))!;
+      expect(cell[2]).toBeCloseTo(expected!, 5);
+    }
+    const file = path.join(folder, 'deep.yaml');
+    const { features: _, ...plain } = encoder({ encoder: 'models/tiny.onnx' });
+    writeFileSync(file, stringify({ concordat: 1, deep: plain }));
+    const { measurements } = await cohortMeasurements({
+      cohort: path.join(folder, 'cohort.yaml'),
+      deep: file,
+      perturbation: null,
+      repeats: 2,
+      seed: 1,
+      onReading: () => undefined,
+      ...how,
+    });
+    expect(measurements.map((one) => one.features.get('deep_tiny_0')).sort()).toEqual(
+      cells.map((cell) => cell[2]).sort(),
+    );
+  });
+});
+
+describe('concordat extract --cohort --deep', () => {
+  it('adds an encoder’s features to every row, and takes them from the cache of a study with the same encoder', async () => {
+    const { folder } = site('plain');
+    await ensureFeatures(imagingOf(), { folder, table: 'images.csv' }, how);
+    const before = cacheOf(folder);
+    const { features: _, ...plain } = encoder({ encoder: 'models/tiny.onnx' });
+    writeFileSync(path.join(folder, 'deep.yaml'), stringify({ concordat: 1, deep: plain }));
+    writeFileSync(path.join(folder, 'params.yaml'), stringify(SETTINGS));
+    const extract = (more: object = {}) =>
+      extractCohortFiles({
+        cohort: path.join(folder, 'cohort.yaml'),
+        params: path.join(folder, 'params.yaml'),
+        profile: 'pyradiomics',
+        onCase: () => undefined,
+        out: path.join(folder, 'out.csv'),
+        ...how,
+        ...more,
+      });
+    const outcome = await extract({ deep: path.join(folder, 'deep.yaml') });
+    expect([outcome.rows, outcome.failed]).toEqual([rows.length, 1]);
+    const table = readTable(path.join(folder, 'out.csv'));
+    expect(table.header.slice(6)).toEqual(['original_firstorder_Mean', 'deep_tiny_0', 'deep_tiny_1', 'deep_tiny_2']);
+    for (const [at, cells] of table.rows.entries()) {
+      const { image, mask, label } = rows[at]!;
+      if (image === null) {
+        expect(cells.slice(4)).toEqual(['failed', expect.stringMatching(/^IMAGE_/), '', '', '', '']);
+        continue;
+      }
+      const expected = twin(image, mask, label);
+      for (let k = 0; k < 3; k++) expect(Number(cells[7 + k])).toBeCloseTo(expected[k]!, 5);
+    }
+    // Only the other features have a digest of their own here.
+    expect(cacheOf(folder).size - before.size).toBe(rows.length - 1);
+    expect((await extract()).digest).not.toBe(outcome.digest);
+    putModel(folder, meanEncoder(['N', 1, 'D', 'H', 'W']));
+    const changed = await failure(extract({ deep: path.join(folder, 'deep.yaml') }));
+    expect(changed!.code).toBe('IMAGE_MODEL_CHANGED');
+  });
+});
