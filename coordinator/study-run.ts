@@ -4,8 +4,9 @@ import type {
   CoordinatorHalf,
   Declaration,
 } from '../shared/computations/computation.js';
+import { type DescribeResult, studySitesOf } from '../shared/computations/describe/declaration.js';
 import { documentHash, encodeDocument } from '../shared/document.js';
-import { assert } from '../shared/errors.js';
+import { assert, ConcordatError } from '../shared/errors.js';
 import type { Plan } from '../shared/plan.js';
 import type { TensorSpec, Total } from '../shared/tensors.js';
 
@@ -42,6 +43,10 @@ export interface StudyRun {
   readonly plan: Plan;
   readonly position: number;
   readonly computationState: unknown;
+  /** Of the contributors that this pass of the computation asked so far: who is in its totals. */
+  readonly members: ReadonlyMap<string, boolean>;
+  /** How often this computation began anew because a site went missing or came back. */
+  readonly passes: number;
   /** Public results of finished computations, by instance. */
   readonly results: ReadonlyMap<string, unknown>;
   readonly totals: readonly TotalEntry[];
@@ -59,8 +64,17 @@ export function advanceRun(run: StudyRun, registry: CoordinatorRegistry, total: 
   assert(request !== null, 'a finished study was given a total');
   const planned = plan.computations[run.position]!;
   const { coordinator, declaration } = halvesOf(registry, planned.computation);
-  const next = coordinator.advance(planned.spec, run.computationState, total);
   const totals = [...run.totals, ...totalEntries(request, total)];
+  const members = withMembers(run, request, total);
+  if (members === null && coordinator.watchesSites !== true) {
+    if (run.passes >= studySitesOf(plan.frame).length)
+      throw new ConcordatError(
+        'STUDY_SITES_UNSTEADY',
+        `sites went missing and came back ${run.passes + 1} times during "${request.instance}"`,
+      );
+    return begin(plan, registry, run.position, run.results, request.round, totals, run.passes + 1);
+  }
+  const next = coordinator.advance(planned.spec, run.computationState, total);
   if (next.kind === 'done') {
     const results = new Map(run.results).set(planned.instance, next.result);
     return begin(plan, registry, run.position + 1, results, request.round, totals);
@@ -68,6 +82,7 @@ export function advanceRun(run: StudyRun, registry: CoordinatorRegistry, total: 
   return {
     ...run,
     computationState: next.state,
+    members: members ?? run.members,
     totals,
     request: {
       ...request,
@@ -86,17 +101,16 @@ function begin(
   results: ReadonlyMap<string, unknown>,
   round: number,
   totals: readonly TotalEntry[],
+  passes = 0,
 ): StudyRun {
   const planned = plan.computations[position];
-  if (planned === undefined) return { plan, position, computationState: null, results, totals, request: null };
+  const fresh = { plan, position, results, totals, members: new Map<string, boolean>(), passes };
+  if (planned === undefined) return { ...fresh, computationState: null, request: null };
   const { coordinator, declaration } = halvesOf(registry, planned.computation);
   const first = coordinator.start(planned.spec, results);
   return {
-    plan,
-    position,
+    ...fresh,
     computationState: first.state,
-    results,
-    totals,
     request: {
       instance: planned.instance,
       computation: planned.computation,
@@ -106,6 +120,23 @@ function begin(
       leaves: declaration.leaves(planned.spec, first.broadcast),
     },
   };
+}
+
+/**
+ * Counts of one round and sums of the next belong together only over the same sites. Null where a contributor that is in
+ * this total was in none of the pass so far although it was asked, or the other way round. Who sits out adds nothing anyway.
+ */
+function withMembers(run: StudyRun, request: RoundRequest, total: Total): ReadonlyMap<string, boolean> | null {
+  const described = run.results.get('describe') as DescribeResult | undefined;
+  const members = new Map(run.members);
+  for (const { contributors } of request.leaves)
+    for (const { site } of contributors) {
+      if (described?.excludedSites.includes(site) === true) continue;
+      const isIn = total.sites.includes(site);
+      if ((members.get(site) ?? isIn) !== isIn) return null;
+      members.set(site, isIn);
+    }
+  return members;
 }
 
 /** One entry per outer fold, over the declared sites that are in the total. */

@@ -388,6 +388,12 @@ export const STUDY_ERRORS = {
     exit: 3,
     hint: 'Let the sites enroll, then have the consortium sign the roster: `concordat consortium sign-roster`.',
   },
+  STUDY_SITES_UNSTEADY: {
+    fault: 'site',
+    grpc: 'ABORTED',
+    exit: 4,
+    hint: 'Sites went missing and came back so often that one computation never had its rounds over the same sites. Mend their connection and propose the study again, or with `onMissingSite: wait`.',
+  },
   STUDY_TRANSCRIPT_FORKED: {
     fault: 'coordinator',
     grpc: 'DATA_LOSS',

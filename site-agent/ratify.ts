@@ -69,11 +69,13 @@ function foreignMetrics(
 ): string[] {
   const frame = frameOf(readStudyDocument(known.document, known.studyHash));
   const problems: string[] = [];
-  for (const { computation, values } of known.ownValues) {
-    if (computation !== 'validate') continue;
-    for (const [name, tensor] of Object.entries(values)) {
-      const [what, model, arm, group] = name.split('/');
-      if (what !== 'site') continue;
+  // A computation that began anew without a site that went missing asked again; the last numbers are those that count.
+  const sent = new Map(
+    known.ownValues.flatMap(({ computation, values }) => (computation === 'validate' ? Object.entries(values) : [])),
+  );
+  for (const [name, tensor] of sent) {
+    const [what, model, arm, group] = name.split('/');
+    if (what === 'site') {
       const own = siteMetrics(frame, tensor, '', []);
       const shown = folds.find((fold) => fold.name === group && fold.model === model && fold.arm === arm);
       if (shown === undefined || !sameJson(ownOf(shown.sites, site), own))

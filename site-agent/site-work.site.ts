@@ -1,5 +1,6 @@
 import { type LocalHarmonization, localHarmonization } from '../harmonization/harmonized.site.js';
 import type { Cohort } from '../shared/cohort.site.js';
+import type { DescribeResult } from '../shared/computations/describe/declaration.js';
 import { encodeContribution, packWords, unpackWords } from '../shared/fixed-point.js';
 import { type Plan, planStudy } from '../shared/plan.js';
 import { maskedInput } from '../shared/secagg/masked-input.site.js';
@@ -57,10 +58,20 @@ export class SiteWork {
     const { site, study, cohort, release, siteCount } = this.setup;
     const leaves = leavesOf(this.plan, this.registry, task);
     const view = siteView(study, this.plan, cohort, results, this.memo);
-    const contribution = contributionOf(this.plan, this.registry, task, view);
+    const computed = contributionOf(this.plan, this.registry, task, view);
+    const contribution: Contribution = this.isLeftOut(results) ? new Map() : computed;
     checkRelease(leaves, contribution, release);
     const words = packWords(encodeContribution(leaves, contribution, siteCount));
     return { words, own: ownValues(site, leaves, contribution) };
+  }
+
+  /**
+   * `describe` settled who takes part: whose small numbers are covered, and over whom the guards of the others count. A site
+   * that was missing then (`onMissingSite: continue`) and is back sits out, or its events would be the difference.
+   */
+  private isLeftOut(results: Results): boolean {
+    const described = results.get('describe') as DescribeResult | undefined;
+    return described?.excludedSites.includes(this.setup.site) === true;
   }
 
   /** The masked input of an attempt; `words` stay as they are. */

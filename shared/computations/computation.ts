@@ -31,6 +31,11 @@ export interface Done<Result> {
 /** The half that sees only totals. Pure. State is held in memory and rebuilt by replaying totals after a restart. */
 export interface CoordinatorHalf<Spec, Broadcast, State, Result> {
   readonly name: string;
+  /**
+   * True where `advance` itself sees to it that totals over different sites are not combined. Otherwise a computation of which
+   * a site goes missing, or comes back, between two of its rounds begins anew (`onMissingSite: continue`).
+   */
+  readonly watchesSites?: true;
   /** `results` are the public results of earlier computations in the same study. */
   start(spec: Spec, results: ReadonlyMap<string, unknown>): Step<State, Broadcast>;
   advance(spec: Spec, state: State, total: Total): Step<State, Broadcast> | Done<Result>;
@@ -50,6 +55,7 @@ export interface AnySiteHalf {
 }
 export interface AnyCoordinatorHalf {
   readonly name: string;
+  readonly watchesSites?: true;
   start(spec: never, results: ReadonlyMap<string, unknown>): Step<unknown, unknown>;
   advance(spec: never, state: never, total: Total): Step<unknown, unknown> | Done<unknown>;
 }

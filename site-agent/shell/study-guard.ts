@@ -2,6 +2,7 @@ import { contributingSites } from '../../shared/computations/describe/declaratio
 import { ConcordatError, type ErrorCode } from '../../shared/errors.js';
 import {
   type GuardDecision,
+  type GuardRequest,
   type GuardState,
   guardDecision,
   guardRequest,
@@ -12,6 +13,7 @@ import { studySites } from '../../shared/study.js';
 import type { ParticipantRecord, SurvivorSet } from '../participant-types.js';
 import { previewLeaves } from '../preview.js';
 import { isInOrder, type JoinedRounds } from '../round-order.js';
+import { setsRequest } from '../survivor-sets.js';
 import { guardScheme } from './decide.js';
 import type { SiteStudyConfig, SiteStudyPorts } from './site-study-ports.js';
 import type { LoadedRound, StudyBroadcasts } from './study-broadcasts.js';
@@ -24,6 +26,7 @@ export class StudyGuard {
   private joined: {
     readonly context: string;
     readonly computation: string;
+    readonly round: number;
     readonly broadcastHash: string;
     readonly sites: readonly string[];
     signed: boolean;
@@ -90,7 +93,10 @@ export class StudyGuard {
     const { instance, iteration } = loaded.document;
     if (instance !== set.computation) return 'POLICY_DECLARATION_MISMATCH';
     const order = this.plan.computations.map((planned) => planned.instance);
-    if (!isInOrder(order, this.rounds, { instance, iteration, round: set.round })) return 'POLICY_ROUND_OUT_OF_ORDER';
+    // Who takes part is settled once; what follows may begin anew over fewer sites.
+    const mayBeginAnew = this.config.terms.onMissingSite === 'continue' && instance !== order[0];
+    if (!isInOrder(order, this.rounds, { instance, iteration, round: set.round }, mayBeginAnew))
+      return 'POLICY_ROUND_OUT_OF_ORDER';
     // Who sits out is known by now: the same once more, without those who hide nobody.
     const assumed = this.config.history === 'known' ? null : this.assumePlan(loaded.results);
     if (assumed !== null && !assumed.ok) {
@@ -104,6 +110,8 @@ export class StudyGuard {
       return decision.code;
     }
     this.pendingGuard = decision.state;
+    const joined = this.rounds.get(instance);
+    if (joined !== undefined) this.rounds.set(instance, { ...joined, start: set.round - iteration + 1 });
     return 'ok';
   }
 
@@ -130,14 +138,22 @@ export class StudyGuard {
   follow(record: ParticipantRecord): void {
     if (record.type === 'joined') {
       const { context, computation, round, broadcastHash, sites } = record;
-      this.joined = { context, computation, broadcastHash, sites, signed: false };
-      const known = this.rounds.get(computation);
+      this.joined = { context, computation, round, broadcastHash, sites, signed: false };
+      const known = this.rounds.get(computation) ?? { first: round, last: round };
+      const isLater = round > known.last;
       this.rounds.set(computation, {
-        first: Math.min(known?.first ?? round, round),
-        last: Math.max(known?.last ?? round, round),
+        ...known,
+        first: Math.min(known.first, round),
+        ...(isLater ? { before: known.last, last: round } : {}),
       });
     }
-    if (record.type === 'signedSet' && this.joined?.context === record.context) this.joined.signed = true;
+    if (record.type === 'signedSet' && this.joined?.context === record.context) {
+      this.joined.signed = true;
+      const { computation, round } = this.joined;
+      const known = this.rounds.get(computation)!;
+      const sets = new Map(known.sets).set(round, record.survivors.join('\n'));
+      this.rounds.set(computation, { ...known, sets });
+    }
   }
 
   /**
@@ -157,9 +173,11 @@ export class StudyGuard {
     return withRequest(guard, this.requestOf(asked, offered.sites)).state;
   }
 
-  private requestOf({ leaves, results }: Pick<LoadedRound, 'leaves' | 'results'>, sites: readonly string[]) {
+  private requestOf(asked: Pick<LoadedRound, 'leaves' | 'results'>, sites: readonly string[]): GuardRequest {
+    const { leaves, results } = asked;
     const counted = contributingSites(sites, results, this.config.site);
-    return guardRequest(leaves, counted, guardScheme(this.config.study), this.plan.frame.cells);
+    const request = guardRequest(leaves, counted, guardScheme(this.config.study), this.plan.frame.cells);
+    return { tensors: [...request.tensors, ...setsRequest(this.plan.frame, leaves, results, sites)] };
   }
 }
 

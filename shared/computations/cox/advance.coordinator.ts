@@ -2,7 +2,13 @@ import { assert } from '../../errors.js';
 import type { Total } from '../../tensors.js';
 import type { CoordinatorHalf, Done, Step } from '../computation.js';
 import type { NetBroadcast } from '../elastic-net/broadcast.js';
-import { advanceNet, type NetState, startNet } from '../elastic-net/driver.js';
+import {
+  advanceNet,
+  type NetState,
+  restartWhereSitesChanged,
+  startNet,
+  trainingSitesIn,
+} from '../elastic-net/driver.js';
 import type { CoxSpec, ModelResult, ModelSummary } from '../frame.js';
 import { type BaselinePoint, baselineOf, baselineTensor, intervalsFor } from './baseline.js';
 import { COX, type CoxBroadcast } from './declaration.js';
@@ -10,17 +16,28 @@ import { COX, type CoxBroadcast } from './declaration.js';
 /** Models are fitted first; then, where the study has a horizon, one round for their baseline hazards. */
 export type CoxState =
   | { readonly stage: 'fitting'; readonly net: NetState }
-  | { readonly stage: 'baseline'; readonly result: ModelResult; readonly points: readonly BaselinePoint[] };
+  | {
+      readonly stage: 'baseline';
+      readonly net: NetState;
+      readonly result: ModelResult;
+      readonly points: readonly BaselinePoint[];
+    };
 
 /** Throws STUDY_INVALID at the start where lambda is to be cross-validated without inner folds. */
 export const coxCoordinator: CoordinatorHalf<CoxSpec, CoxBroadcast, CoxState, ModelResult> = {
   name: 'cox',
+  watchesSites: true,
   start: (spec, results) => fitting(startNet(COX, spec, results)),
   advance(spec, state, total) {
-    if (state.stage === 'baseline') return { kind: 'done', result: withBaselines(spec, state, total) };
+    if (state.stage === 'baseline') {
+      // A baseline over other sites than the coefficients belongs to no model.
+      const again = restartWhereSitesChanged(COX, spec, state.net, total);
+      return again === null ? { kind: 'done', result: withBaselines(spec, state, total) } : fitting(again);
+    }
     const options = { penaltyScale: spec.penaltyScale, disclosive: spec.strata === 'none' };
     const next = advanceNet(COX, spec, options, state.net, total);
-    return next.kind === 'step' ? fitting(next) : fitted(spec, state.net, next);
+    if (next.kind === 'step') return fitting(next);
+    return fitted(spec, { ...state.net, sites: trainingSitesIn(spec, total) }, next);
   },
 };
 
@@ -49,7 +66,7 @@ function fitted(
   if (points.length === 0) return done;
   return {
     kind: 'step',
-    state: { stage: 'baseline', result, points },
+    state: { stage: 'baseline', net, result, points },
     broadcast: { counts: new Int32Array(0), points: [], heldOut: [], baseline: points },
   };
 }

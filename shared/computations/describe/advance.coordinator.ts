@@ -58,6 +58,7 @@ type Advance = ReturnType<CoordinatorHalf<DescribeSpec, DescribeBroadcast, Descr
  */
 export const describeCoordinator: CoordinatorHalf<DescribeSpec, DescribeBroadcast, DescribeState, DescribeResult> = {
   name: 'describe',
+  watchesSites: true,
   start: () => ({ kind: 'step', state: EMPTY, broadcast: { phase: 'counts' } }),
   advance(spec, state, total): Advance {
     switch (state.phase) {
@@ -93,7 +94,12 @@ const EMPTY: DescribeState = {
 
 function afterCounts(spec: DescribeSpec, total: Total): Advance {
   const { frame } = spec;
-  const described = studySitesOf(frame).map((name) => describeSite(frame, name, totalOf(total, `site/${name}`)));
+  const described = studySitesOf(frame).map((name) => {
+    const counts = totalOf(total, `site/${name}`);
+    // A site without any usable case says that it sits out.
+    const isHeard = total.sites.includes(name) || counts.some((count) => count !== 0);
+    return isHeard ? describeSite(frame, name, counts) : absentSite(name);
+  });
   const taking = described.filter((site) => site.role !== 'excluded');
   if (!taking.some((site) => site.role === 'training'))
     throw new ConcordatError(
@@ -173,7 +179,8 @@ function afterSums(frame: Frame, state: DescribeState, total: Total): Advance {
   const taking = described.filter((site) => site.role !== 'excluded');
   const told = taking.flatMap(({ events }) => (typeof events === 'number' ? [events] : []));
   const pooled = state.pooledEvents.length > 0 ? totalOf(total, 'events')[0]! : 0;
-  const isWhole = told.length + state.pooledEvents.length === taking.length;
+  const arePooled = state.pooledEvents.every((site) => total.sites.includes(site));
+  const isWhole = arePooled && told.length + state.pooledEvents.length === taking.length;
   const events = isWhole ? told.reduce((sum, count) => sum + count, pooled) : SUPPRESSED;
   const { exponents, sites } = state;
   return {
@@ -230,6 +237,11 @@ function describeSite(frame: Frame, name: string, counts: Float64Array): SiteDes
       .map((reason, index) => ({ reason, count: count(SITE_COUNTS.exclusions + 2 * index) }))
       .filter((entry) => entry.count !== 0),
   };
+}
+
+/** Missing in the first round (`onMissingSite: continue`): nothing is known of it, and it stays out of the whole study. */
+function absentSite(name: string): SiteDescription {
+  return { name, role: 'excluded', absent: true, n: SUPPRESSED, events: SUPPRESSED, exclusions: [] };
 }
 
 function markAt(counts: Float64Array, at: number): EventMark {

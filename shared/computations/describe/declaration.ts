@@ -40,8 +40,10 @@ export interface CategoricalDescription {
 
 export interface SiteDescription {
   readonly name: string;
-  /** `excluded`: fewer cases than the minimum cohort; it sits out. */
+  /** `excluded`: fewer cases than the minimum cohort, or `absent`; it sits out. */
   readonly role: 'training' | 'external' | 'excluded';
+  /** Missing when the study began (`onMissingSite: continue`): its counts are unknown, which is shown as suppressed. */
+  readonly absent?: true;
   readonly n: Count;
   readonly events: Count;
   readonly exclusions: readonly { readonly reason: string; readonly count: Count }[];
@@ -63,7 +65,7 @@ export interface Association {
 export interface DescribeResult {
   readonly columns: Readonly<Record<string, NumericDescription | CategoricalDescription>>;
   readonly sites: readonly SiteDescription[];
-  /** Sites below the minimum cohort, named. */
+  /** Sites below the minimum cohort or missing when the study began, named. */
   readonly excludedSites: readonly string[];
   /** Sites whose patients `columns` describes. */
   readonly describedSites: readonly string[];

@@ -120,21 +120,28 @@ function firstRound(
 
 /**
  * A site that goes missing for good (onMissingSite: continue) leaves sums that no longer belong together: the next round
- * starts all fits again with the sites that are left. The moments stay, they only fix the scale.
+ * starts all fits again with the sites that are left. The moments stay: they fix the scale and fill gaps.
  */
-function restart(
+export function restartWhereSitesChanged(
   family: NetFamily,
   spec: NetSpec,
   state: NetState,
-  sites: readonly string[],
-): Step<NetState, NetBroadcast> {
-  const missing = state.sites!.filter((site) => !sites.includes(site));
+  total: Total,
+): Step<NetState, NetBroadcast> | null {
+  const sites = trainingSitesIn(spec, total);
+  if (state.sites === null || sites.join('\n') === state.sites.join('\n')) return null;
+  const missing = state.sites.filter((site) => !sites.includes(site));
   const note =
     missing.length > 0
       ? `fitted again without ${missing.join(', ')}, which went missing while the model was fitted`
       : 'fitted again because a site came back while the model was fitted';
   const fits = state.fits.map((fit) => unfitted(spec, fit.fit, fit.mean, fit.sd, fit.rounds + 1));
   return firstRound(family, spec, fits, sites, [...state.notes, note]);
+}
+
+export function trainingSitesIn(spec: NetSpec, total: Total): string[] {
+  const training = new Set(spec.fits.flatMap((fit) => fit.sites));
+  return total.sites.filter((site) => training.has(site));
 }
 
 export function advanceNet(
@@ -144,9 +151,9 @@ export function advanceNet(
   state: NetState,
   total: Total,
 ): Step<NetState, NetBroadcast> | Done<ModelResult> {
-  const training = new Set(spec.fits.flatMap((fit) => fit.sites));
-  const sites = total.sites.filter((site) => training.has(site));
-  if (state.sites !== null && sites.join('\n') !== state.sites.join('\n')) return restart(family, spec, state, sites);
+  const again = restartWhereSitesChanged(family, spec, state, total);
+  if (again !== null) return again;
+  const sites = trainingSitesIn(spec, total);
   const points = new Map(state.asked.points.map((point) => [`${point.fit}#${point.slot}`, point]));
   const evaluationAt = (index: number, slot: number): Evaluation => {
     const point = points.get(`${index}#${slot}`);

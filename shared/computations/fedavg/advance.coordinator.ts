@@ -8,7 +8,10 @@ import { initialParameters, toFittedModel } from './network.js';
 
 interface FitState {
   readonly id: string;
+  /** Patients as the moments have them: sets the bound of the sums. */
   readonly n: number;
+  /** Patients trained on or held back. */
+  readonly patients: number;
   readonly parameters: Float64Array;
   /** Parameters with the smallest held-back loss so far, and the round that measured them. */
   readonly best: Float64Array;
@@ -41,7 +44,8 @@ export const fedAvgCoordinator: CoordinatorHalf<FedAvgSpec, FedAvgBroadcast, Fed
       const random = seededRandom('fedavg initial', spec.frame.seed, spec.model, id);
       const parameters = initialParameters(shape, random);
       const finished = n > 0 ? null : 'empty';
-      return { id, n, parameters, best: parameters, bestLoss: Infinity, bestRound: 0, finished, heldBack: 0 };
+      const none = { patients: 0, bestLoss: Infinity, bestRound: 0, heldBack: 0 };
+      return { id, n, parameters, best: parameters, finished, ...none };
     });
     return stepOf(spec, { round: 0, fits });
   },
@@ -72,9 +76,11 @@ function advanceFit(spec: FedAvgSpec, round: number, state: FitState, total: Tot
   // With nobody held back (a handful of patients) the latest parameters count as the best.
   const loss = heldBack > 0 ? lossSum / heldBack : state.bestLoss;
   const better = heldBack > 0 ? loss < state.bestLoss : true;
+  // Of the patients in this total: the moments may hold a site that has gone missing since.
+  const counted = { ...state, heldBack, patients: trained + heldBack };
   const measured: FitState = better
-    ? { ...state, heldBack, best: state.parameters, bestLoss: loss, bestRound: round }
-    : { ...state, heldBack };
+    ? { ...counted, best: state.parameters, bestLoss: loss, bestRound: round }
+    : counted;
   if (round >= spec.maxRounds) return { ...measured, finished: 'maxRounds' };
   if (round - measured.bestRound >= spec.patience) return { ...measured, finished: 'patience' };
   if (trained === 0) return { ...measured, finished: 'empty' };
@@ -99,7 +105,7 @@ function resultOf(spec: FedAvgSpec, fits: readonly FitState[]): ModelResult {
       coefficients: [],
       logLikelihood: null,
       nullLogLikelihood: null,
-      n: state.n,
+      n: state.patients,
       notes: notesOf(spec, state),
     };
   }

@@ -9,6 +9,7 @@ const options = { penaltyScale: 'mean', disclosive: false } as const;
 /** Throws STUDY_INVALID at the start where lambda is to be cross-validated without inner folds. */
 export const logisticCoordinator: CoordinatorHalf<LogisticSpec, NetBroadcast, NetState, ModelResult> = {
   name: 'logistic',
+  watchesSites: true,
   start: (spec, results) => startNet(LOGISTIC, spec, results),
   advance: (spec, state, total) => advanceNet(LOGISTIC, spec, options, state, total),
 };
