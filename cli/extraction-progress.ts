@@ -4,9 +4,13 @@ import { count, duration } from './format.js';
 const EVERY_MS = 1000;
 const BAR = 24;
 
-/** Progress of an extraction on stderr: a bar that moves on a terminal, a line now and then where there is none. */
+/**
+ * Progress of an extraction on stderr: a bar that moves on a terminal, a line now and then where there is none.
+ * @param unit what is counted, in the singular
+ */
 export function extractionProgress(
   out: Pick<Output, 'progress'>,
+  unit: 'case' | 'image' | 'patient' | 'reading' = 'case',
   write: (text: string) => void = (text) => void process.stderr.write(text),
   isTerminal: boolean = process.stderr.isTTY === true,
 ): { readonly onCase: (done: number, total: number, failed: number) => void; readonly end: () => void } {
@@ -23,7 +27,7 @@ export function extractionProgress(
       const left = last
         ? duration(nowMs - startedMs)
         : `${duration(((nowMs - startedMs) / done) * (total - done))} left`;
-      const text = `  extracting: ${done} of ${count(total, 'case')}${trouble}, ${left}`;
+      const text = `  extracting: ${done} of ${count(total, unit)}${trouble}, ${left}`;
       if (!isTerminal) return out.progress(text);
       const filled = Math.round((BAR * done) / total);
       write(`\r\x1b[2K  ${'█'.repeat(filled)}${'░'.repeat(BAR - filled)}${text.slice('  extracting:'.length)}`);

@@ -1,4 +1,3 @@
-import { ConcordatError, type ErrorCode } from '../shared/errors.js';
 import type { ImageFacts, Inspection } from '../site-agent/imaging/shell/inspect-files.js';
 import { table, wrap } from './format.js';
 
@@ -80,16 +79,15 @@ function imageText(image: ImageFacts): string {
   return regions === null ? block : `${block}\n\n${regions}`;
 }
 
-function findingText({ severity, code, what, message, problems }: Inspection['findings'][number]): string {
+function findingText({ severity, code, what, message, hint, problems }: Inspection['findings'][number]): string {
   const lines = wrap(`${what}: ${message}`, 100);
   if (severity === 'warning') return [`warning  ${lines[0]}`, ...indented(lines.slice(1))].join('\n');
-  const { hint } = new ConcordatError(code as ErrorCode, message);
   const places = problems.filter(({ file }) => file !== undefined);
   const files = places
     .slice(0, 10)
     .map(({ file, message: of }) => `  ${printable(file!)}${of === message ? '' : `: ${of}`}`);
   const more = places.length > 10 ? [`  and ${places.length - 10} more files`] : [];
-  return [`error    ${code}`, ...indented([...lines, ...files, ...more, ...wrap(hint, 100)])].join('\n');
+  return [`error    ${code}`, ...indented([...lines, ...files, ...more, ...wrap(hint ?? '', 100)])].join('\n');
 }
 
 const indented = (lines: readonly string[]): string[] => lines.map((line) => `         ${line}`);

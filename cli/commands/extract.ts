@@ -89,7 +89,8 @@ A region without features has status "failed" and a reason; the exit status is t
 async function cohort(file: string, options: ExtractOptions, out: Output): Promise<void> {
   const { extractCohortFiles } = await import('../extract-cohort.js');
   const { extractionProgress } = await import('../extraction-progress.js');
-  const progress = extractionProgress(out);
+  const unit = options.study === undefined ? 'image' : 'patient';
+  const progress = extractionProgress(out, unit);
   const { rows, failed, written, digest } = await extractCohortFiles({
     cohort: file,
     profile: options.profile as 'pyradiomics' | 'ibsi',
@@ -102,7 +103,7 @@ async function cohort(file: string, options: ExtractOptions, out: Output): Promi
   });
   progress.end();
   if (failed > 0) process.exitCode = 1;
-  const what = count(rows, options.study === undefined ? 'image' : 'patient');
+  const what = count(rows, unit);
   const trouble = failed === 0 ? '' : `, ${failed} without features: the column \`reason\` says why`;
   out.result(
     `${what} in ${written}${trouble}\nSettings ${digest.slice(0, 12)}: every site of a study must have the same`,

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { ConcordatError, type ErrorCode } from '../../shared/errors.js';
 import type { Finding } from '../../site-agent/imaging/shell/inspect-files.js';
@@ -25,6 +26,9 @@ Nothing of a patient is shown but names of regions and of files. The exit status
 the mask from being used; warnings alone leave it 0. With --json the document then has "error" as well.`,
     )
     .action(async (image: string, mask: string | undefined, options: InspectCommandOptions, command: Command) => {
+      for (const file of [image, mask])
+        if (file !== undefined && !existsSync(file))
+          throw new ConcordatError('CLI_FILE_MISSING', `${file} does not exist`);
       const out = output(command.optsWithGlobals()['json'] === true);
       const { inspectFiles } = await import('../../site-agent/imaging/shell/inspect-files.js');
       const { inspectionText } = await import('../inspect-text.js');
@@ -40,13 +44,13 @@ the mask from being used; warnings alone leave it 0. With --json the document th
 
 /** The first error as every command gives one, with the places of all. */
 function errorDocument(errors: readonly Finding[]): object {
-  const { code, message } = errors[0]!;
+  const { code, message, hint } = errors[0]!;
   const { entry } = new ConcordatError(code as ErrorCode, message);
   return {
     code,
     fault: entry.fault,
     message,
-    hint: entry.hint,
+    hint,
     problems: errors.flatMap((finding) =>
       finding.problems.length > 0 ? finding.problems : [{ message: finding.message }],
     ),

@@ -1,7 +1,7 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { csvText } from '../../shared/csv.js';
+import { writeReplacing } from '../../shared/durable-files.js';
 import { ConcordatError } from '../../shared/errors.js';
 import type { ClinicalColumns } from '../../site-agent/clinical/columns.site.js';
 import { output } from '../console.js';
@@ -44,8 +44,8 @@ Example, in cohort.yaml:
       const columns = clinicalColumns(config.clinical, config, cases);
       const idAt = cases.header.indexOf(config.id);
       const ids = cases.rows.map((cells, row) => (idAt < 0 ? `row ${row + 2}` : cells[idAt]!));
-      mkdirSync(path.dirname(path.resolve(options.out)), { recursive: true });
-      writeFileSync(options.out, csv(ids, columns));
+      // Rows are cases, with their laboratory values turned into scores: nobody else on the machine needs to read them.
+      writeReplacing(path.resolve(options.out), csv(ids, columns), 0o600);
       const missing = missingScores(columns);
       output(command.optsWithGlobals()['json'] === true).result(text(columns, missing, options.out), {
         cases: ids.length,

@@ -100,7 +100,7 @@ async function measured(options: StabilityOptions, out: Output) {
   if (options.table !== undefined)
     return { measurements: tableMeasurements(options.table, options.idColumn), failed: 0 };
   const { extractionProgress } = await import('../extraction-progress.js');
-  const progress = extractionProgress(out);
+  const progress = extractionProgress(out, 'reading');
   try {
     return await cohortMeasurements({
       cohort: options.cohort!,

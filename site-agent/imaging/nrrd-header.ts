@@ -7,8 +7,8 @@ export interface NrrdHeader {
   readonly pixelType: PixelType;
   readonly encoding: 'raw' | 'gzip' | 'text' | 'hex';
   readonly littleEndian: boolean;
-  /** Name of the file with the samples, relative to the header; null where they follow the header. */
-  readonly dataFile: string | null;
+  /** Names of the files with the samples, relative to the header, each with an equal part of them; null where they follow the header. */
+  readonly dataFiles: readonly string[] | null;
   readonly lineSkip: number;
   /** −1: the samples are the last bytes of the file. */
   readonly byteSkip: number;
@@ -18,6 +18,8 @@ export interface NrrdHeader {
   readonly directions: readonly (readonly number[] | null)[] | null;
   readonly origin: readonly number[] | null;
   readonly spacings: readonly number[] | null;
+  /** Where the first sample of each axis lies along it, for an image in no space; null where the header does not say. */
+  readonly starts: readonly number[] | null;
   /** Bytes of the header with the empty line that ends it. */
   readonly headerBytes: number;
 }
@@ -69,6 +71,8 @@ export function readNrrdHeader(bytes: Uint8Array): NrrdHeader {
     throw new ConcordatError('IMAGE_FORMAT_UNKNOWN', 'the file does not start with a NRRD header');
   const fields = new Map<string, string>();
   for (const line of lines.slice(1)) {
+    // What follows a list's field are its files.
+    if (fields.get('datafile')?.startsWith('LIST')) break;
     const match = /^([^:#][^:]*): (.*)$/.exec(line);
     if (match !== null) fields.set(match[1]!.trim().toLowerCase().replace(/\s+/g, ''), match[2]!.trim());
   }
@@ -90,20 +94,65 @@ export function readNrrdHeader(bytes: Uint8Array): NrrdHeader {
   const origin = fields.get('spaceorigin');
   const spacings = fields.get('spacings') ?? fields.get('spacing');
   const dataFile = fields.get('datafile');
-  if (dataFile !== undefined && /^LIST\b|%/.test(dataFile))
-    throw new ConcordatError('IMAGE_UNREADABLE', 'the NRRD header names a list of data files; one file is supported');
   return {
     sizes,
     ...samplesField(required('type'), required('encoding'), fields.get('endian')),
-    dataFile: dataFile ?? null,
+    dataFiles: dataFile === undefined ? null : namedFiles(dataFile, lines),
     lineSkip: integers(fields.get('lineskip') ?? '0', 'line skip')[0]!,
     byteSkip: integers(fields.get('byteskip') ?? '0', 'byte skip')[0]!,
     toLps: spaceField(fields.get('space')),
     directions: directions === undefined ? null : vectors(directions, dimension),
     origin: origin === undefined ? null : vectors(origin, 1)[0]!,
     spacings: spacings === undefined ? null : spacings.split(/\s+/).map(Number),
+    starts: startsOf(fields, dimension),
     headerBytes,
   };
+}
+
+const FILES_MAX = 100_000;
+
+/**
+ * The files that the field "data file" names: one, those that follow LIST line by line, or those of a pattern ("slice_%03d.raw 1 20 1").
+ * @throws ConcordatError IMAGE_UNREADABLE
+ */
+function namedFiles(value: string, lines: readonly string[]): readonly string[] {
+  if (/^LIST(\s+\d+)?$/.test(value)) {
+    const field = lines.findIndex((line) => /^data ?file: *LIST/i.test(line));
+    return someFiles(lines.slice(field + 1).map((line) => line.trim()));
+  }
+  const pattern = /^(.*%0?\d*d\S*)\s+(-?\d+)\s+(-?\d+)\s+(-?\d+)(\s+\d+)?$/.exec(value);
+  if (pattern === null) return [value];
+  const [first, last, step] = [2, 3, 4].map((i) => Number(pattern[i]));
+  const count = Math.floor((last! - first!) / step!) + 1;
+  return someFiles(
+    count >= 1 && count <= FILES_MAX
+      ? Array.from({ length: count }, (_, i) => filledIn(pattern[1]!, first! + i * step!))
+      : [],
+  );
+}
+
+/** C's printf for one whole number, with a width and leading zeros or blanks. */
+const filledIn = (pattern: string, value: number): string =>
+  pattern.replace(/%(0?)(\d*)d/, (_, zero: string, width: string) =>
+    String(value).padStart(Math.min(Number(width), 64), zero === '' ? ' ' : '0'),
+  );
+
+function someFiles(names: readonly string[]): readonly string[] {
+  if (names.length > 0 && names.length <= FILES_MAX) return names;
+  throw new ConcordatError('IMAGE_UNREADABLE', 'the NRRD header names no data files, or more than any image has');
+}
+
+/**
+ * "axis mins", which an image in no space may have in place of an origin. They are where the axis begins: half a sample before the first one
+ * unless the samples stand on the nodes of the grid, as ITK reads them.
+ */
+function startsOf(fields: ReadonlyMap<string, string>, dimension: number): readonly number[] | null {
+  const words = (name: string): string[] => fields.get(name)?.split(/\s+/) ?? [];
+  const mins = words('axismins').map(Number);
+  if (mins.length !== dimension || !mins.every(Number.isFinite)) return null;
+  const centres = fields.has('centers') ? words('centers') : words('centerings');
+  const spacings = fields.has('spacings') ? words('spacings') : words('spacing');
+  return mins.map((min, axis) => min + (centres[axis] === 'node' ? 0 : Number(spacings[axis]) / 2));
 }
 
 function headerLines(bytes: Uint8Array): { lines: string[]; headerBytes: number } {

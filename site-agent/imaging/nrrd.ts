@@ -1,13 +1,22 @@
 import { ConcordatError } from '../../shared/errors.js';
 import { type NrrdHeader, readNrrdHeader } from './nrrd-header.js';
-import { BYTES_PER_SAMPLE, inflateExpecting, isGzip, type PixelType, sampleCount, samplesFrom } from './samples.js';
+import {
+  BYTES_PER_SAMPLE,
+  bytesOf,
+  inflateExpecting,
+  isGzip,
+  type PixelType,
+  pixelTypeOf,
+  sampleCount,
+  samplesFrom,
+} from './samples.js';
 import { type Grid, isOrthonormal, type Samples, type Vec3, type Volume, volumeOf } from './volume.js';
 
 /** The bytes of the file that a detached header names. */
 export type Resolve = (name: string) => Uint8Array;
 
 /**
- * Reads one 3D image from a NRRD file (raw, gzip, text or hex; header attached or detached). Spaces RAS and LAS become LPS; where the
+ * Reads one 3D image from a NRRD file (raw, gzip, text or hex; header attached, or detached with one file of samples or several). Spaces RAS and LAS become LPS; where the
  * header names no space, its coordinates are taken as LPS, as ITK does.
  * @throws ConcordatError IMAGE_FORMAT_UNKNOWN, IMAGE_UNREADABLE, IMAGE_PIXEL_TYPE, IMAGE_GEOMETRY_UNUSABLE, IMAGE_DIMENSIONS
  */
@@ -18,11 +27,34 @@ export function readNrrd(bytes: Uint8Array, resolve?: Resolve): Volume {
 }
 
 function samplesOf(header: NrrdHeader, bytes: Uint8Array, resolve: Resolve | undefined): Samples {
-  const { pixelType, encoding, littleEndian, dataFile } = header;
-  const count = sampleCount(header.sizes, pixelType);
-  if (dataFile !== null && resolve === undefined)
+  const count = sampleCount(header.sizes, header.pixelType);
+  const { dataFiles } = header;
+  if (dataFiles === null) return bodySamples(header, bytes.subarray(header.headerBytes), count);
+  if (resolve === undefined)
     throw new ConcordatError('IMAGE_UNREADABLE', 'the header stands alone: the file with the samples is missing');
-  let body = dataFile === null ? bytes.subarray(header.headerBytes) : resolve!(dataFile);
+  const each = count / dataFiles.length;
+  if (!Number.isInteger(each))
+    throw new ConcordatError(
+      'IMAGE_UNREADABLE',
+      `the header names ${dataFiles.length} data files, among which ${count} samples cannot be equally parted`,
+    );
+  const parts = dataFiles.map((name) => bodySamples(header, resolve(name), each));
+  return parts.length === 1 ? parts[0]! : joined(parts);
+}
+
+/** Parts of one type, one after the other. */
+function joined(parts: readonly Samples[]): Samples {
+  const whole = Buffer.concat(parts.map(bytesOf));
+  const type = pixelTypeOf(parts[0]!);
+  return samplesFrom(whole, type, whole.length / BYTES_PER_SAMPLE[type]);
+}
+
+function bodySamples(
+  { pixelType, encoding, littleEndian, ...header }: NrrdHeader,
+  file: Uint8Array,
+  count: number,
+): Samples {
+  let body = file;
   for (let line = 0; line < header.lineSkip; line++) {
     const end = body.indexOf(0x0a);
     if (end < 0) throw new ConcordatError('IMAGE_UNREADABLE', 'the file has fewer lines than its header skips');
@@ -81,7 +113,7 @@ function hexBytes(body: Uint8Array, length: number): Uint8Array {
 }
 
 function gridFrom(header: NrrdHeader): Grid {
-  const { sizes, directions, spacings, origin, toLps } = header;
+  const { sizes, directions, spacings, toLps } = header;
   // An axis outside space (components, time) must be of size 1: then it says nothing.
   const outside = sizes.map((_, axis) => (directions === null ? axis >= 3 : directions[axis] === null));
   const several = sizes.filter((size, axis) => outside[axis] && size > 1);
@@ -109,7 +141,7 @@ function gridFrom(header: NrrdHeader): Grid {
         `the NRRD header gives no usable spacing along axis ${'xyz'[axis]}`,
       );
   });
-  const position = origin ?? [0, 0, 0];
+  const position = header.origin ?? (directions === null ? header.starts?.slice(0, 3) : null) ?? [0, 0, 0];
   if (position.length !== 3 || !position.every(Number.isFinite))
     throw new ConcordatError('IMAGE_GEOMETRY_UNUSABLE', 'the NRRD field "space origin" is not three numbers');
   const direction = Array.from({ length: 9 }, (_, i) => {

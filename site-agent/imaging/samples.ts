@@ -1,4 +1,4 @@
-import { constants, gunzipSync, inflateSync } from 'node:zlib';
+import { constants, gunzipSync, inflateRawSync, inflateSync, type ZlibOptions } from 'node:zlib';
 import { ConcordatError } from '../../shared/errors.js';
 import { IMAGE_BYTES_MAX } from './room.js';
 import type { Samples } from './volume.js';
@@ -80,7 +80,7 @@ export function inflateExpecting(bytes: Uint8Array, byteCount: number, form: 'gz
   };
   let inflated: Uint8Array;
   try {
-    inflated = form === 'gzip' ? gunzipSync(bytes, options) : inflateSync(bytes, options);
+    inflated = form === 'gzip' ? gunzipLeniently(bytes, options) : inflateSync(bytes, options);
   } catch (error) {
     const tooLong = error instanceof RangeError;
     throw new ConcordatError(
@@ -92,6 +92,38 @@ export function inflateExpecting(bytes: Uint8Array, byteCount: number, form: 'gz
     );
   }
   return inflated;
+}
+
+/**
+ * As gzip itself does, without what follows the streams: zlib takes any byte there but 0 for a stream that is damaged. The checksum of what was
+ * inflated is verified either way.
+ */
+function gunzipLeniently(bytes: Uint8Array, options: ZlibOptions): Uint8Array {
+  try {
+    return gunzipSync(bytes, options);
+  } catch (error) {
+    const end = error instanceof RangeError ? null : endOfFirstStream(bytes, options);
+    if (end === null || end >= bytes.length || isGzip(bytes.subarray(end))) throw error;
+    return gunzipSync(bytes.subarray(0, end), options);
+  }
+}
+
+/** Where the first stream of a gzip file ends, with its checksum and length; null where it is damaged. */
+function endOfFirstStream(bytes: Uint8Array, options: ZlibOptions): number | null {
+  const flags = bytes[3]!;
+  let at = 10;
+  if ((flags & 4) !== 0) at += 2 + bytes[at]! + 256 * bytes[at + 1]!;
+  // A name and a comment, each ended by 0.
+  for (const flag of [8, 16]) if ((flags & flag) !== 0) at = bytes.indexOf(0, at) + 1;
+  if ((flags & 2) !== 0) at += 2;
+  try {
+    const { engine } = inflateRawSync(bytes.subarray(at), { ...options, info: true } as ZlibOptions) as unknown as {
+      readonly engine: { readonly bytesWritten: number };
+    };
+    return at + engine.bytesWritten + 8;
+  } catch {
+    return null;
+  }
 }
 
 /** A whole compressed file of unknown size is no larger than this. */

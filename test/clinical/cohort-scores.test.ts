@@ -1,7 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { Command } from 'commander';
+import { afterAll, describe, expect, it, vi } from 'vitest';
+import { registerScores } from '../../cli/commands/scores.js';
 import type { ConcordatError } from '../../shared/errors.js';
 import { parseStudy } from '../../shared/study-parse.js';
 import { clinicalColumns, missingScores } from '../../site-agent/clinical/columns.site.js';
@@ -46,6 +48,22 @@ describe('scores of a cohort', () => {
       reason: 'missing: bilirubin',
       rows: 1,
     });
+  });
+
+  it('are written where only their owner can read them, whatever was there before', async () => {
+    const out = path.join(folder, 'scores.csv');
+    writeFileSync(out, 'old');
+    chmodSync(out, 0o666);
+    const print = vi.spyOn(process.stdout, 'write').mockImplementation(() => true);
+    try {
+      const program = new Command().option('--json').exitOverride();
+      registerScores(program);
+      await program.parseAsync(['scores', '--cohort', write(INPUTS), '--out', out], { from: 'user' });
+    } finally {
+      print.mockRestore();
+    }
+    expect(statSync(out).mode & 0o777).toBe(0o600);
+    expect(readFileSync(out, 'utf8')).toMatch(/^case,albi,albi_reason,albi_grade,albi_grade_reason\np1,-2\./);
   });
 
   it('are refused with every problem at once, no cell quoted', () => {

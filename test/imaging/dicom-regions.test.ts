@@ -292,6 +292,14 @@ describe('an RTSTRUCT', () => {
     expect(contourArea(first!.contours[0]!)).toBeCloseTo(5 * 0.75 * 3 * 0.5, 12);
   });
 
+  it('is filled by contours of the other closed type too, a hole among them', () => {
+    const file = structures([
+      contour(square(1, [-0.5, -0.5, 4.5, 2.5]), 'CLOSEDPLANAR_XOR'),
+      contour(square(1, [0.5, 0.5, 3.5, 1.5]), 'CLOSEDPLANAR_XOR'),
+    ]);
+    expect(slice(mask(file), 1).join('')).toBe('111111000111111');
+  });
+
   it('leaves points and open lines out, which enclose nothing', () => {
     const point = contour(millimetres([[2, 1, 2]]), 'POINT');
     const line = contour(square(2, [0, 0, 4, 2]), 'OPEN_PLANAR');

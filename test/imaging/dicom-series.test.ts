@@ -64,6 +64,9 @@ describe('a DICOM file', () => {
     expect(stack([{ ...slice, littleEndian: false }], { syntax: SYNTAX.bigEndian })).toMatchObject(expected);
     const bytes = { ...slice, bits: [8, 8, 7], pixels: Uint8Array.of(4, -5, 2, 3, 0, 1) } as const;
     expect(stack([bytes], { syntax: SYNTAX.bigEndian }).data).toEqual(Int8Array.of(-5, 4, 3, 2, 1, 0));
+    // The last byte of an odd frame stands behind its padding.
+    const odd = { ...bytes, columns: 3, rows: 1, pixels: Uint8Array.of(4, -5, 0, 2) } as const;
+    expect(stack([odd], { syntax: SYNTAX.bigEndian }).data).toEqual(Int8Array.of(-5, 4, 2));
   });
 
   it('takes only the stored bits, and their sign', () => {

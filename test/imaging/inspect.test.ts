@@ -6,6 +6,7 @@ import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { registerInspect } from '../../cli/commands/inspect.js';
 import { regionIntensities } from '../../site-agent/imaging/inspect.js';
 import { writeNifti } from '../../site-agent/imaging/nifti-write.js';
+import { inspectFiles } from '../../site-agent/imaging/shell/inspect-files.js';
 import type { Grid } from '../../site-agent/imaging/volume.js';
 import { testGrid, testVolume } from '../support/images.js';
 import { dicomBytes, sliceAttributes } from './dicom-files.js';
@@ -98,6 +99,14 @@ describe('concordat inspect', () => {
         problems: [{}],
       },
     });
+  });
+
+  it('says of a missing file that it is missing, not that it is damaged', async () => {
+    for (const words of [[join(folder, 'none.nii')], [image, join(folder, 'none.nii')]])
+      await expect(run(...words)).rejects.toMatchObject({ code: 'CLI_FILE_MISSING', hint: 'Check the path.' });
+    const { findings } = await inspectFiles(image, join(folder, 'none.nii'));
+    expect(findings).toMatchObject([{ code: 'IMAGE_UNREADABLE', message: 'the file does not exist' }]);
+    expect(findings[0]!.hint).toMatch(/whether the path is right/);
   });
 
   it('warns of regions without texture or shape', async () => {

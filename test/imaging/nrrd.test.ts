@@ -85,6 +85,58 @@ describe('NRRD', () => {
     expect(codeOf(() => readNrrd(nrrd(detached)))).toBe('IMAGE_UNREADABLE');
   });
 
+  it('takes several data files, listed or by a pattern, each with its part', () => {
+    const plain = readNrrd(nrrd());
+    const parts = [SAMPLES.subarray(0, 4), SAMPLES.subarray(4)];
+    const asked: string[] = [];
+    const resolve = (name: string): Uint8Array => {
+      asked.push(name);
+      return gzipSync(parts[Number(/\d+/.exec(name)![0]) - 7]!);
+    };
+    const header = { encoding: 'gzip', 'data file': 'LIST 2' };
+    const text = Buffer.from(nrrd(header, new Uint8Array(0)))
+      .toString('latin1')
+      .replace('who:=nobody\n\n', '');
+    // The list ends the header: nothing may follow it but names.
+    const listed = `${text.replace(/(data file: LIST 2\n)/, '')}data file: LIST 2\ns 007.gz\ns 008.gz\n`;
+    expect(readNrrd(Buffer.from(listed), resolve)).toEqual(plain);
+    const pattern = nrrd({ ...header, 'data file': 's %03d.gz 7 8 1 2' }, new Uint8Array(0));
+    expect(readNrrd(pattern, resolve)).toEqual(plain);
+    expect(readNrrd(nrrd({ ...header, 'data file': '%1d 8 7 -1' }, new Uint8Array(0)), resolve).data).toEqual(
+      Int16Array.of(300, 4, 1, -2),
+    );
+    expect(asked).toEqual(['s 007.gz', 's 008.gz', 's 007.gz', 's 008.gz', '8', '7']);
+    const three = nrrd({ ...header, 'data file': '%d 7 9 1' }, new Uint8Array(0));
+    expect(codeOf(() => readNrrd(three, resolve))).toBe('IMAGE_UNREADABLE');
+  });
+
+  it('takes axis mins as where the first sample begins, as ITK does, unless samples stand on nodes', () => {
+    const plain = { space: null, 'space directions': null, 'space origin': null, spacings: '0.5 0.75 2' };
+    const at = (more: Record<string, string>) => readNrrd(nrrd({ ...plain, 'axis mins': '10 20 30', ...more })).origin;
+    expect(at({})).toEqual([10.25, 20.375, 31]);
+    expect(at({ centers: 'node cell node' })).toEqual([10, 20.375, 30]);
+    expect(at({ 'axis mins': '10 20 nan' })).toEqual([0, 0, 0]);
+  });
+
+  it('leaves out what follows a gzip stream, and nothing of several streams', () => {
+    const plain = readNrrd(nrrd());
+    const named = Buffer.concat([
+      Buffer.from([0x1f, 0x8b, 8, 0x1c, 0, 0, 0, 0, 0, 3, 2, 0, 65, 66]),
+      Buffer.from('name\0comment\0'),
+      gzipSync(SAMPLES).subarray(10),
+    ]);
+    const trailer = Buffer.from('a trailer');
+    for (const stream of [gzipSync(SAMPLES), named])
+      expect(readNrrd(nrrd({ encoding: 'gzip' }, Buffer.concat([stream, trailer])))).toEqual(plain);
+    const halves = [gzipSync(SAMPLES.subarray(0, 3)), gzipSync(SAMPLES.subarray(3))];
+    expect(readNrrd(nrrd({ encoding: 'gzip' }, Buffer.concat(halves)))).toEqual(plain);
+    const wrong = gzipSync(SAMPLES);
+    wrong[wrong.length - 6]! ^= 1;
+    expect(codeOf(() => readNrrd(nrrd({ encoding: 'gzip' }, Buffer.concat([wrong, trailer]))))).toBe(
+      'IMAGE_UNREADABLE',
+    );
+  });
+
   it('turns RAS and LAS into LPS, and takes no space as LPS', () => {
     expect(readNrrd(nrrd({ space: 'RAS' }))).toMatchObject({
       origin: [-1, -2, 3],
@@ -127,7 +179,9 @@ describe('NRRD', () => {
     ['text beyond the type', nrrd({ encoding: 'text' }, Buffer.from('1 2 3 40000')), 'IMAGE_UNREADABLE'],
     ['no byte order', nrrd({ endian: null }), 'IMAGE_UNREADABLE'],
     ['bzip2', nrrd({ encoding: 'bzip2' }), 'IMAGE_UNREADABLE'],
-    ['a list of files', nrrd({ 'data file': 'LIST' }), 'IMAGE_UNREADABLE'],
+    ['a list of no files', nrrd({ 'data file': 'LIST' }), 'IMAGE_UNREADABLE'],
+    ['a pattern of no files', nrrd({ 'data file': 'a%d.raw 3 1 1' }), 'IMAGE_UNREADABLE'],
+    ['a pattern without end', nrrd({ 'data file': 'a%d.raw 0 9 0' }), 'IMAGE_UNREADABLE'],
     ['a type that is no number', nrrd({ type: 'block' }), 'IMAGE_PIXEL_TYPE'],
     ['an unknown space', nrrd({ space: 'scanner-xyz' }), 'IMAGE_GEOMETRY_UNUSABLE'],
     ['spacing 0', nrrd({ 'space directions': '(0,0,0) (0,1,0) (0,0,1)' }), 'IMAGE_GEOMETRY_UNUSABLE'],

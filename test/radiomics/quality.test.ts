@@ -12,7 +12,7 @@ import { lesionQuality } from '../../site-agent/radiomics/quality/case-quality.j
 import { featureQuality } from '../../site-agent/radiomics/quality/feature-quality.js';
 import { qualityPage } from '../../site-agent/radiomics/quality/page.js';
 import { pngOf } from '../../site-agent/radiomics/quality/png.js';
-import type { QualityReport } from '../../site-agent/radiomics/quality/report.js';
+import { type QualityReport, qualitySummary } from '../../site-agent/radiomics/quality/report.js';
 import { thumbnailOf } from '../../site-agent/radiomics/quality/thumbnail.js';
 import { writeQualityReport } from '../../site-agent/radiomics/shell/quality-report.js';
 import { dicomBytes, sliceAttributes } from '../imaging/dicom-files.js';
@@ -219,6 +219,24 @@ describe('the page', () => {
     exclusions: [{ reason: 'in the table of cases, without an image', count: 1, cases: ['"x"'] }],
     features: null,
   };
+
+  it('counts a feature once, however many phases it was judged in', () => {
+    const judged = (name: string, feature: string, constant: boolean, missing: number) => ({
+      ...featureQuality([name], [[1, 2, 3]])[0]!,
+      feature,
+      constant,
+      missing,
+    });
+    const list = [
+      judged('arterial: a', 'a', true, 1),
+      judged('portal: a', 'a', true, 0),
+      judged('arterial: b', 'b', false, 2),
+      judged('portal: b', 'b', false, 1),
+    ];
+    const both = { ...report, features: { source: 'features.csv', rows: ['1', '2', '3'], list } };
+    expect(qualitySummary(both)).toMatchObject({ features: 2, constant: 1, incomplete: 2, withOutliers: 0 });
+    expect(qualityPage(both, [])).toContain('features.csv: 2 features of 3 rows');
+  });
 
   it('says first that it stays, loads nothing from elsewhere, runs nothing, and shows names as text', () => {
     const page = qualityPage(report, []);

@@ -1,9 +1,12 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { type ImagingRegion, imagingSchema } from '../../shared/imaging.js';
+import { LANDMARK_PERCENTILES } from '../../shared/imaging-learned.js';
 import { seededRandom } from '../../shared/rng.js';
 import { writeNifti } from '../../site-agent/imaging/nifti-write.js';
 import { acceptMask, requireAcceptedMask } from '../../site-agent/imaging/shell/accepted-mask.js';
@@ -13,12 +16,14 @@ import { segmentPlan } from '../../site-agent/radiomics/deep/segment.js';
 import { parseSegmentSettings } from '../../site-agent/radiomics/deep/settings.js';
 import { defaultSettings } from '../../site-agent/radiomics/settings.js';
 import { RegionExtraction } from '../../site-agent/radiomics/shell/cohort-extraction.js';
+import { learnFromCohort } from '../../site-agent/radiomics/shell/learned-extraction.js';
 import { proposeMask } from '../../site-agent/radiomics/shell/propose-mask.js';
 import { compiledWorker } from '../bundle/compiled-worker.js';
 import { testGrid, testVolume } from '../support/images.js';
 import { convolution, identityModel, meanEncoder, sha256Of, threeClasses } from './tiny-models.js';
 
 const workerUrl = compiledWorker('site-agent/radiomics/shell/model-worker.ts');
+const REGION_THREAD = pathToFileURL(path.resolve('dist/site-agent/radiomics/shell/region-thread.js'));
 const file = (name: string) => path.join(folder, name);
 let folder: string;
 beforeAll(() => {
@@ -210,6 +215,40 @@ describe('a proposal', () => {
     } finally {
       await regions.close();
     }
+  });
+
+  it('counts for nothing as an organ either, wherever one is asked for', async () => {
+    await propose(identityModel(FREE), {});
+    writeFileSync(file('drawn.nii.gz'), writeNifti(testVolume(testGrid(SIZE), Uint8Array, (x) => (x < 4 ? 1 : 0))));
+    const files = { image: 'image.nii.gz', mask: 'drawn.nii.gz', organ: 'mask.nii.gz', organLabel: 1, label: 1 };
+    const row = { ...files, case: 'c', phase: 'a', timepoint: '', date: null, reader: '' };
+    const options = { folder, store: file('organs'), threads: 1, threadFile: REGION_THREAD };
+    const whole: ImagingRegion = { name: 'lesion', kind: 'lesion', withinOrgan: true };
+    const standard = { within: 'organ' as const, landmarks: LANDMARK_PERCENTILES };
+    for (const [region, measured] of [
+      [{ ...whole, kind: 'ring', mm: 2 }, null],
+      [{ ...whole, kind: 'dilated', mm: 2 }, null],
+      [whole, standard],
+    ] as const) {
+      const settings = defaultSettings();
+      const regions = new RegionExtraction(
+        { profile: 'pyradiomics', settings },
+        options,
+        () => 'digest',
+        () => measured,
+      );
+      try {
+        const refused = { status: 'failed', reason: { code: 'IMAGE_MASK_NOT_ACCEPTED' } };
+        expect(await regions.of(row, region, 'a')).toMatchObject(refused);
+      } finally {
+        await regions.close();
+      }
+    }
+    const imaging = imagingSchema.parse({ phases: ['a'], learn: { landmarks: { within: 'organ' } } });
+    const learned = async () => (await learnFromCohort(imaging, [row], options)).cases[0]!.landmarks;
+    expect(await learned()).toEqual({});
+    acceptMask(file('mask.nii.gz'), 'A. Reader', '2026-11-21T10:00:00.000Z');
+    expect((await learned())!['a']).toHaveLength(LANDMARK_PERCENTILES.length);
   });
 
   it('is nothing that a mask of a person’s needs', () => {

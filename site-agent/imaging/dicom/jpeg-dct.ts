@@ -2,8 +2,7 @@ import { ConcordatError } from '../../../shared/errors.js';
 import { BitReader, decodeSymbol, type HuffmanTable, readTables } from './jpeg-huffman.js';
 
 /**
- * Lossy JPEG of one component by sequential DCT (ITU-T T.81, process 4), which the codec for 8 bits leaves out at 12. The inverse transform is the
- * standard's, in floating point and rounded once; other decoders differ by one.
+ * Lossy JPEG of one component by sequential DCT (ITU-T T.81, process 4), which the codec for 8 bits leaves out at 12.
  * @param bytes the whole stream
  * @param width bytes of a sample in the result, 1 or 2
  * @returns little-endian samples, row by row
@@ -30,11 +29,11 @@ export function dctFrame(bytes: Uint8Array, width: 1 | 2): Uint8Array {
     constant += signed(bits, decodeSymbol(bits, dc, damaged));
     coefficients[0] = constant * steps[0]!;
     readAlternating(bits, ac, steps, coefficients);
-    inverse(coefficients, samples);
+    inverse(coefficients, samples, precision === 8 ? 2 : 1);
     const [left, top] = [8 * (block % across), 8 * Math.floor(block / across)];
     for (let y = top; y < Math.min(top + 8, rows); y++)
       for (let x = left; x < Math.min(left + 8, columns); x++) {
-        const value = Math.min(maximum, Math.max(0, Math.round(samples[8 * (y - top) + x - left]! + middle)));
+        const value = Math.min(maximum, Math.max(0, samples[8 * (y - top) + x - left]! + middle));
         const at = (y * columns + x) * width;
         result[at] = value & 0xff;
         if (width === 2) result[at + 1] = value >> 8;
@@ -77,26 +76,47 @@ function signed(bits: BitReader, size: number): number {
   return value < 1 << (size - 1) ? value - (1 << size) + 1 : value;
 }
 
-/** cos((2x + 1) u π / 16) · C(u) / 2, at 8 x + u. */
-const BASIS = Float64Array.from({ length: 64 }, (_, i) => {
-  const [x, u] = [i >> 3, i & 7];
-  return (Math.cos(((2 * x + 1) * u * Math.PI) / 16) * (u === 0 ? Math.SQRT1_2 : 1)) / 2;
-});
+/** Bits after the point of the constants. */
+const CONSTANT_BITS = 13;
+const LINE = new Float64Array(8);
 const HALFWAY = new Float64Array(64);
 
-function inverse(coefficients: Float64Array, samples: Float64Array): void {
-  for (let v = 0; v < 8; v++)
-    for (let x = 0; x < 8; x++) {
-      let sum = 0;
-      for (let u = 0; u < 8; u++) sum += BASIS[8 * x + u]! * coefficients[8 * v + u]!;
-      HALFWAY[8 * v + x] = sum;
-    }
-  for (let y = 0; y < 8; y++)
-    for (let x = 0; x < 8; x++) {
-      let sum = 0;
-      for (let v = 0; v < 8; v++) sum += BASIS[8 * y + v]! * HALFWAY[8 * v + x]!;
-      samples[8 * y + x] = sum;
-    }
+/**
+ * The inverse transform in whole numbers as the Independent JPEG Group's library has it (jidctint.c), so that every sample is the one that GDCM and
+ * SimpleITK give: C. Loeffler, A. Ligtenberg, G. Moschytz, ICASSP 1989, pp. 988-991, scaled by √8 a pass, with constants of 13 bits.
+ * @param between bits after the point that are kept between the passes: 2 where samples have 8 bits, 1 where they have 12
+ */
+function inverse(coefficients: Float64Array, samples: Float64Array, between: 1 | 2): void {
+  for (let column = 0; column < 8; column++) {
+    for (let k = 0; k < 8; k++) LINE[k] = coefficients[8 * k + column]!;
+    inverseLine(CONSTANT_BITS - between);
+    for (let k = 0; k < 8; k++) HALFWAY[8 * k + column] = LINE[k]!;
+  }
+  for (let row = 0; row < 8; row++) {
+    for (let k = 0; k < 8; k++) LINE[k] = HALFWAY[8 * row + k]!;
+    // Three bits for the factor 8 of both passes.
+    inverseLine(CONSTANT_BITS + between + 3);
+    for (let k = 0; k < 8; k++) samples[8 * row + k] = LINE[k]!;
+  }
+}
+
+/** One pass over `LINE`, in place; `shift` bits are rounded away. The decimals are the constants times 2^13. */
+function inverseLine(shift: number): void {
+  const scale = 1 << CONSTANT_BITS;
+  const common = (LINE[2]! + LINE[6]!) * 4433;
+  const [low, high] = [common - LINE[6]! * 15137, common + LINE[2]! * 6270];
+  const [sum, difference] = [(LINE[0]! + LINE[4]!) * scale, (LINE[0]! - LINE[4]!) * scale];
+  const even = [sum + high, difference + low, difference - low, sum - high];
+  const [a, b, c, d] = [LINE[7]!, LINE[5]!, LINE[3]!, LINE[1]!];
+  const all = (a + c + b + d) * 9633;
+  const [ad, bc] = [(a + d) * -7373, (b + c) * -20995];
+  const [ac, bd] = [(a + c) * -16069 + all, (b + d) * -3196 + all];
+  const odd = [d * 12299 + ad + bd, c * 25172 + bc + ac, b * 16819 + bc + bd, a * 2446 + ad + ac];
+  const unit = 1 << shift;
+  for (let k = 0; k < 4; k++) {
+    LINE[k] = Math.floor((even[k]! + odd[k]!) / unit + 0.5);
+    LINE[7 - k] = Math.floor((even[k]! - odd[k]!) / unit + 0.5);
+  }
 }
 
 interface Markers {

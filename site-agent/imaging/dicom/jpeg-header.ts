@@ -7,8 +7,13 @@ export interface StreamHeader {
   readonly rows: number;
   readonly columns: number;
   readonly bits: number;
+  /** Samples are two's complement, which only JPEG 2000 knows. */
+  readonly signed: boolean;
   readonly components: number;
 }
+
+/** Where a JPEG 2000 stream states depth and sign of its first component (ITU-T T.800, Ssiz). */
+export const JPEG_2000_DEPTH = 42;
 
 const PROCESSES: Record<number, StreamHeader['process']> = {
   192: 'baseline',
@@ -31,7 +36,8 @@ export function streamHeader(bytes: Uint8Array): StreamHeader {
       columns: span(8),
       rows: span(12),
       components: view.getUint16(40),
-      bits: (bytes[42]! & 0x7f) + 1,
+      bits: (bytes[JPEG_2000_DEPTH]! & 0x7f) + 1,
+      signed: bytes[JPEG_2000_DEPTH]! > 0x7f,
     };
   }
   for (let at = 2; at + 10 <= bytes.length && bytes[0] === 0xff && bytes[1] === 0xd8; ) {
@@ -47,6 +53,7 @@ export function streamHeader(bytes: Uint8Array): StreamHeader {
       return {
         process,
         bits: bytes[at + 4]!,
+        signed: false,
         rows: view.getUint16(at + 5),
         columns: view.getUint16(at + 7),
         components: bytes[at + 9]!,

@@ -103,7 +103,7 @@ export class Frames {
       return;
     }
     this.compressed = [];
-    this.native = dataset.bytes(tag)!;
+    this.native = inByteOrder(dataset, tag, layout);
     const needed = Math.ceil((layout.rows * layout.columns * layout.frames * layout.bitsAllocated) / 8);
     if (this.native.length < needed)
       throw new ConcordatError(
@@ -143,20 +143,10 @@ export class Frames {
       bytes.set(frameBytes.subarray(0, bytes.length));
     } else {
       bytes.set(this.native.subarray(frame * bytes.length, (frame + 1) * bytes.length));
-      this.toLittleEndian(bytes, width);
+      if (!this.file.dataset.encoding.littleEndian) toLittleEndian(bytes, width);
     }
     if (kind === 'float') return width === 4 ? new Float32Array(bytes.buffer) : new Float64Array(bytes.buffer);
     return cleaned(bytes.buffer, this.layout);
-  }
-
-  private toLittleEndian(bytes: Buffer, width: number): void {
-    if (this.file.dataset.encoding.littleEndian) return;
-    const words = this.file.dataset.element(TAG.pixels)?.vr === 'OW';
-    // Bytes that travel as 16-bit words are swapped in pairs.
-    if (width === 1 && words && bytes.length % 2 === 0) bytes.swap16();
-    else if (width === 2) bytes.swap16();
-    else if (width === 4) bytes.swap32();
-    else if (width === 8) bytes.swap64();
   }
 
   private decompressed(frame: number): Uint8Array {
@@ -165,6 +155,23 @@ export class Frames {
     if (this.file.transferSyntax === RLE) return rleFrame(bytes, rows * columns, Math.max(1, bitsAllocated / 8));
     return this.decode(this.file.transferSyntax, bytes, this.layout);
   }
+}
+
+/**
+ * The bytes of uncompressed pixels. Samples of a byte or less that travel as 16-bit words are swapped in pairs here, over the whole value,
+ * because a frame of an odd number of bytes begins within a word.
+ */
+function inByteOrder(dataset: Dataset, tag: number, { bitsAllocated }: PixelLayout): Uint8Array {
+  const bytes = dataset.bytes(tag)!;
+  const { vr } = dataset.element(tag)!;
+  if (dataset.encoding.littleEndian || bitsAllocated > 8 || vr !== 'OW' || bytes.length % 2 !== 0) return bytes;
+  return Buffer.from(bytes).swap16();
+}
+
+function toLittleEndian(bytes: Buffer, width: number): void {
+  if (width === 2) bytes.swap16();
+  else if (width === 4) bytes.swap32();
+  else if (width === 8) bytes.swap64();
 }
 
 /** Only the stored bits count: the others may hold overlays, and the sign stands at the highest of them. */

@@ -45,7 +45,9 @@ export function readStructures({ dataset }: DicomFile): readonly Structure[] {
   });
 }
 
-const isArea = ({ type, points }: Contour): boolean => type.startsWith('CLOSED_PLANAR') && points.length >= 9;
+/** Closed contours that enclose an area, by either of the two terms that the standard has for them (PS3.3 C.8.8.6.3). */
+const isArea = ({ type, points }: Contour): boolean =>
+  (type === 'CLOSED_PLANAR' || type === 'CLOSEDPLANAR_XOR') && points.length >= 9;
 
 /** Area that a contour encloses, in mm². */
 export function contourArea({ points }: Contour): number {

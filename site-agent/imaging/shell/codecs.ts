@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { ConcordatError } from '../../../shared/errors.js';
 import { dctFrame } from '../dicom/jpeg-dct.js';
-import { requireSameLayout, streamHeader } from '../dicom/jpeg-header.js';
+import { JPEG_2000_DEPTH, requireSameLayout, type StreamHeader, streamHeader } from '../dicom/jpeg-header.js';
 import { losslessFrame } from '../dicom/jpeg-lossless.js';
 import { jpegLsFrame } from '../dicom/jpeg-ls.js';
 import type { FrameDecoder, PixelLayout } from '../dicom/pixels.js';
@@ -76,7 +76,9 @@ export async function frameDecoderFor(transferSyntaxes: ReadonlySet<string>): Pr
     if (codec === 'own') throw new ConcordatError('IMAGE_UNREADABLE', 'a frame is not compressed as its file says');
     if (codec === JPEG && stream.process === 'progressive') throw unsupported('progressive JPEG');
     if (codec === JPEG && stream.bits === 12 && width === 2) return dctFrame(bytes, width);
-    return widened(decoded(modules.get(codec)!, codec, bytes), stream.bits, layout);
+    const module = modules.get(codec)!;
+    if (stream.signed && stream.bits <= 8) return signedBytes(module, codec, bytes, stream, layout);
+    return widened(decoded(module, codec, bytes), stream.bits, layout);
   };
 }
 
@@ -94,6 +96,29 @@ function decoded(module: Module, codec: Codec, bytes: Uint8Array): Uint8Array {
   } finally {
     release(decoder);
   }
+}
+
+/**
+ * Signed samples of at most 8 bits, which the codec cuts off below 0. As unsigned ones the same stream gives each sample plus half the range,
+ * because that shift is the last step of decoding and the only one that knows of the sign (ITU-T T.800, annex G.1).
+ */
+function signedBytes(
+  module: Module,
+  codec: Codec,
+  bytes: Uint8Array,
+  { bits }: StreamHeader,
+  { rows, columns, bitsAllocated }: PixelLayout,
+): Uint8Array {
+  const asUnsigned = Uint8Array.from(bytes);
+  asUnsigned[JPEG_2000_DEPTH]! &= 0x7f;
+  const shifted = decoded(module, codec, asUnsigned);
+  const half = 1 << (bits - 1);
+  const width = bitsAllocated / 8;
+  if (shifted.length < rows * columns) return shifted;
+  const samples = new Uint8Array(width * rows * columns);
+  for (let i = 0; i < rows * columns; i++)
+    for (let byte = 0; byte < width; byte++) samples[width * i + byte] = (shifted[i]! - half) >> (8 * byte);
+  return samples;
 }
 
 /** Frees a decoder's memory; in a module that was stopped that fails too, and the module goes as a whole. */

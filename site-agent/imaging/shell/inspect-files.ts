@@ -33,6 +33,8 @@ export interface Finding {
   readonly code: string | null;
   readonly what: 'image' | 'mask';
   readonly message: string;
+  /** What to do about an error; null for a warning. */
+  readonly hint: string | null;
   /** Files and places, for the site's eyes only. */
   readonly problems: readonly Problem[];
 }
@@ -114,14 +116,14 @@ class Findings {
 
   error(error: unknown): void {
     if (!(error instanceof ConcordatError)) throw error;
-    const { code, message, problems } = error;
+    const { code, message, hint, problems } = error;
     const same = (finding: Finding): boolean =>
       finding.code === code && finding.message === message && finding.what === this.what;
-    if (!this.list.some(same)) this.list.push({ severity: 'error', code, what: this.what, message, problems });
+    if (!this.list.some(same)) this.list.push({ severity: 'error', code, what: this.what, message, hint, problems });
   }
 
   warn(message: string): void {
-    this.list.push({ severity: 'warning', code: null, what: this.what, message, problems: [] });
+    this.list.push({ severity: 'warning', code: null, what: this.what, message, hint: null, problems: [] });
   }
 }
 

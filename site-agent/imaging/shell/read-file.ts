@@ -132,12 +132,18 @@ export function sizeAndTime(path: string): { readonly size: number; readonly mod
 
 export const notAFile = (path: string): ConcordatError =>
   new ConcordatError('IMAGE_UNREADABLE', 'there is neither a file nor a folder', {
+    hint: 'Name a file, or a folder of DICOM files; pipes and devices are not read.',
     problems: [{ file: path, message: 'is neither a file nor a folder' }],
   });
 
 export function cannotOpen(path: string, error: unknown): ConcordatError {
   const { code } = error as NodeJS.ErrnoException;
-  return new ConcordatError('IMAGE_UNREADABLE', `the file cannot be opened (${code ?? 'unknown reason'})`, {
+  const isMissing = code === 'ENOENT' || code === 'ENOTDIR';
+  const message = isMissing ? 'the file does not exist' : `the file cannot be opened (${code ?? 'unknown reason'})`;
+  return new ConcordatError('IMAGE_UNREADABLE', message, {
+    hint: isMissing
+      ? 'See whether the path is right; in a table of images it is relative to the table.'
+      : 'See whether whoever runs Concordat may read the file, and whether its disk or share is there.',
     problems: [{ file: path, message: 'cannot be opened' }],
   });
 }

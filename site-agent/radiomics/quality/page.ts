@@ -119,7 +119,8 @@ ${rows.join('\n')}
 </tbody></table>`;
 }
 
-function features({ features: found }: QualityReport): string {
+function features(report: QualityReport): string {
+  const { features: found } = report;
   if (found === null)
     return '<h2>Features</h2>\n<p>None were given: <code>--features</code> or <code>--study</code> adds them.</p>';
   const { list, rows, source } = found;
@@ -127,7 +128,7 @@ function features({ features: found }: QualityReport): string {
     ({ constant, missing, outliers, duplicateOf }) =>
       constant || missing > 0 || outliers.length > 0 || duplicateOf !== null,
   );
-  const about = `<p class="about">${text(source)}: ${whole(list.length)} features of ${whole(rows.length)} rows. An outlier’s modified z-score is beyond ±${OUTLIER_SCORE}; a duplicate correlates by ±1 with an earlier feature.</p>`;
+  const about = `<p class="about">${text(source)}: ${whole(qualitySummary(report).features)} features of ${whole(rows.length)} rows. An outlier’s modified z-score is beyond ±${OUTLIER_SCORE}; a duplicate correlates by ±1 with an earlier feature.</p>`;
   if (flagged.length === 0) return `<h2>Features</h2>\n${about}\n<p>Nothing to remark.</p>`;
   // What keeps a feature from being used comes first.
   const rank = (one: FeatureQuality) => (one.constant ? 0 : one.missing > 0 ? 1 : one.outliers.length > 0 ? 2 : 3);

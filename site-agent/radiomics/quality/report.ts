@@ -14,6 +14,11 @@ export interface ReportPicture {
   readonly windowFrom: 'CT' | 'image';
 }
 
+/** A feature's quality; where phases and time points are judged one by one, `name` says which, and `feature` is the feature alone. */
+export interface JudgedFeature extends FeatureQuality {
+  readonly feature: string;
+}
+
 /** The whole report as JSON; the page shows the same. */
 export interface QualityReport {
   readonly format: 'concordat-quality-1';
@@ -32,7 +37,7 @@ export interface QualityReport {
     readonly source: string;
     /** What the rows are, in the order to which outliers point. */
     readonly rows: readonly string[];
-    readonly list: readonly FeatureQuality[];
+    readonly list: readonly JudgedFeature[];
   } | null;
 }
 
@@ -49,15 +54,17 @@ export interface QualitySummary {
   readonly duplicates: number;
 }
 
+/** A feature counts once, however many phases and time points it was judged in. */
 export function qualitySummary({ cases, features }: QualityReport): QualitySummary {
   const list = features?.list ?? [];
-  const counted = (test: (feature: FeatureQuality) => boolean) => list.filter(test).length;
+  const counted = (test: (feature: FeatureQuality) => boolean) =>
+    new Set(list.filter(test).map(({ feature }) => feature)).size;
   return {
     cases: new Set(cases.map((one) => one.case)).size,
     images: cases.length,
     excluded: cases.filter(({ status }) => status === 'excluded').length,
     noted: cases.filter(({ status, notes }) => status === 'ok' && notes.length > 0).length,
-    features: list.length,
+    features: counted(() => true),
     constant: counted(({ constant }) => constant),
     incomplete: counted(({ missing }) => missing > 0),
     withOutliers: counted(({ outliers }) => outliers.length > 0),

@@ -212,7 +212,8 @@ async function featuresOf(
   const { rows } = await ensureFeatures(study.imaging, place, { threads, onCase });
   const names = namesOf(rows);
   const columns = names.map((name) => rows.map((row) => row.features.get(name)?.value ?? null));
-  return { source: `study ${study.name}`, rows: rows.map((row) => row.case), list: featureQuality(names, columns) };
+  const list = featureQuality(names, columns).map((one) => ({ ...one, feature: one.name }));
+  return { source: `study ${study.name}`, rows: rows.map((row) => row.case), list };
 }
 
 /** Columns that name a row of a table of features, of which a table by case has fewer. */
@@ -235,7 +236,11 @@ function featuresOfTable({ file, header, rows }: Table): NonNullable<QualityRepo
       return own.map((at) => numberOf(rows[at]![column]!));
     });
     const prefixed = names.map((name) => (group === '' ? name : `${group}: ${name}`));
-    return featureQuality(prefixed, columns).map((one) => ({ ...one, outliers: one.outliers.map((at) => own[at]!) }));
+    return featureQuality(prefixed, columns).map((one, at) => ({
+      ...one,
+      feature: names[at]!,
+      outliers: one.outliers.map((row) => own[row]!),
+    }));
   });
   return { source: file, rows: rows.map((row) => row[caseAt]!), list };
 }
