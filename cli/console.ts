@@ -34,6 +34,12 @@ function unexpected(error: unknown): ConcordatError {
   const code = (error as NodeJS.ErrnoException | null)?.code;
   if (code === 'ENOENT')
     return new ConcordatError('CLI_FILE_MISSING', message.replace(/^ENOENT: /, ''), { cause: error });
+  if (code === 'ENOTDIR' || code === 'EISDIR')
+    return new ConcordatError(
+      'CLI_USAGE',
+      `a ${code === 'ENOTDIR' ? 'file was named where a folder' : 'folder was named where a file'} is needed: ${message}`,
+      { cause: error },
+    );
   if (code === 'EACCES' || code === 'EPERM') return new ConcordatError('CLI_FILE_FORBIDDEN', message, { cause: error });
   return new ConcordatError('INTERNAL_BUG', message, { cause: error });
 }
