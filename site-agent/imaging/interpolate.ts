@@ -1,6 +1,7 @@
 import { type AlignedPositions, fourTapRows, type Kernel, nearestRows, type RowSampler } from './aligned-rows.js';
 import { splineCoefficients } from './bspline.js';
 import { emptyLike } from './crop.js';
+import { gaussianSampler } from './gaussian-sampler.js';
 import { itkInverse } from './itk-inverse.js';
 import { boxSize, wholeBox } from './lines.js';
 import type { Box } from './roi.js';
@@ -190,7 +191,7 @@ function samplerOf(volume: Volume, target: Grid, interpolator: Interpolator): Sa
     case 'cubic':
       return kernelSampler(data, wholeBox(size), size, CUBIC);
     case 'gaussian':
-      return kernelSampler(data, wholeBox(size), size, GAUSSIAN);
+      return gaussianSampler(volume);
     default:
       return kernelSampler(data, wholeBox(size), size, windowedSinc(WINDOWS[interpolator]));
   }
@@ -330,45 +331,3 @@ const windowedSinc = (window: (x: number) => number): Kernel => ({
   },
   inside: clamped,
 });
-
-const GAUSSIAN_SIGMA_VOXELS = 0.8;
-const GAUSSIAN_CUTOFF_VOXELS = 4 * GAUSSIAN_SIGMA_VOXELS;
-
-/** The Gaussian's integral over each voxel; voxels outside the image take no part, and what is left sums to one. */
-const GAUSSIAN: Kernel = {
-  taps: 2 * Math.ceil(GAUSSIAN_CUTOFF_VOXELS) + 1,
-  first: (position) => Math.floor(position + 0.5 - GAUSSIAN_CUTOFF_VOXELS),
-  weigh(position, first, weights, count) {
-    const end = Math.ceil(position + 0.5 + GAUSSIAN_CUTOFF_VOXELS);
-    const scale = 1 / (Math.SQRT2 * GAUSSIAN_SIGMA_VOXELS);
-    let total = 0;
-    for (let k = 0; k < weights.length; k++) {
-      const voxel = first + k;
-      const takesPart = voxel >= 0 && voxel < Math.min(end, count);
-      const before = (voxel - 0.5 - position) * scale;
-      weights[k] = takesPart ? erf(before + scale) - erf(before) : 0;
-      total += weights[k]!;
-    }
-    for (let k = 0; k < weights.length; k++) weights[k] = weights[k]! / total;
-  },
-  inside: clamped,
-};
-
-/** The error function, to float64 rounding: its power series near zero, Laplace's continued fraction beyond. */
-function erf(x: number): number {
-  const a = Math.abs(x);
-  if (a < 2.5) {
-    let term = a;
-    let sum = a;
-    for (let n = 1; Math.abs(term) > 1e-18 * sum; n++) {
-      term *= (2 * a * a) / (2 * n + 1);
-      sum += term;
-    }
-    const value = (2 / Math.sqrt(Math.PI)) * Math.exp(-a * a) * sum;
-    return x < 0 ? -value : value;
-  }
-  let tail = a;
-  for (let n = 60; n > 0; n--) tail = a + n / 2 / tail;
-  const value = 1 - Math.exp(-a * a) / (Math.sqrt(Math.PI) * tail);
-  return x < 0 ? -value : value;
-}

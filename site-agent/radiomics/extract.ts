@@ -135,9 +135,15 @@ export function shapeFeatures(
   return found;
 }
 
-/** PyRadiomics goes on without shape2D where it is not 2D, and stops where the region is more than one slice. */
+/**
+ * PyRadiomics goes on without shape2D where it is not 2D, and stops where the region is more than one slice. It also goes on without where
+ * the region is one voxel wide along the axis that `force2Ddimension` numbers in (x, y, z) order, although it counts (z, y, x): so never
+ * gives any for 1.
+ */
 function noShape2D(roi: Roi, { force2D, force2Ddimension }: ClassSettings): string | null {
   if (!force2D) return 'shape2D needs force2D: true';
+  if (roi.box!.upper[force2Ddimension]! === roi.box!.lower[force2Ddimension]!)
+    return `shape2D is left out as in PyRadiomics: with force2Ddimension ${force2Ddimension} it needs a region wider than one voxel along ${'xyz'[force2Ddimension]}`;
   const axis = 2 - force2Ddimension;
   if (roi.box!.upper[axis]! === roi.box!.lower[axis]!) return null;
   throw new ConcordatError(
@@ -181,8 +187,9 @@ export function imageFeatures(
   if (wanted.length === 0) return [];
   const input = { image: volume, roi: onItsBox(roi), settings: classes };
   // A filter may have no value somewhere (LBP3D's kurtosis of equal samples), or carry a voxel without a number into the region: its own
-  // features are then undefined. In the image itself such a voxel is an error.
-  if (name !== 'original' && !isFiniteIn(volume, input.roi)) {
+  // features are then undefined. In the image itself such a voxel is an error, and so is a filtered image without any number.
+  const finite = name === 'original' ? input.roi.indices.length : countFinite(volume, input.roi);
+  if (finite > 0 && finite < input.roi.indices.length) {
     const none = { value: null, reason: 'the filtered image holds no number in a part of the region' };
     return wanted.flatMap((one) => one.features.map((feature) => [`${name}_${one.name}_${feature}`, none] as const));
   }
@@ -190,9 +197,10 @@ export function imageFeatures(
   return wanted.flatMap((one) => namedFeatures(name, one, found.get(one.name)));
 }
 
-function isFiniteIn({ data }: Volume, { indices }: Roi): boolean {
-  for (let k = 0; k < indices.length; k++) if (!Number.isFinite(data[indices[k]!]!)) return false;
-  return true;
+function countFinite({ data }: Volume, { indices }: Roi): number {
+  let count = 0;
+  for (let k = 0; k < indices.length; k++) if (Number.isFinite(data[indices[k]!]!)) count++;
+  return count;
 }
 
 function namedFeatures(image: string, { name, features }: EnabledClass, found: FeatureSet | undefined): Named {

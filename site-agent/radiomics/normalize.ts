@@ -11,12 +11,12 @@ export interface NormalizeSettings {
  * deviations are set to that many before the scale is applied. The standard deviation has n − 1 below.
  *
  * Source: PyRadiomics, imageoperations.normalizeImage; ITK, NormalizeImageFilter. An image of one intensity has no
- * z-score: every value is NaN there and 0 here.
+ * z-score: every value is NaN, there and here, which the classes of intensities then refuse.
  */
 export function normalizeImage(image: Volume, settings: NormalizeSettings): Volume<Float64Array> {
   const { data } = image;
   const { mean, variance } = momentsOf(data);
-  const scale = variance > 0 ? 1 / Math.sqrt(variance) : 0;
+  const scale = 1 / Math.sqrt(variance);
   const limit = settings.removeOutliers;
   const out = new Float64Array(data.length);
   for (let i = 0; i < out.length; i++) {

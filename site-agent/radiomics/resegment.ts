@@ -1,6 +1,7 @@
 import { ConcordatError } from '../../shared/errors.js';
 import { type Roi, valuesIn } from '../imaging/roi.js';
 import { gridOf, type Mask, type Volume } from '../imaging/volume.js';
+import { exact, numpySum, type Rounding } from './features/numpy-sum.js';
 
 export interface ResegmentSettings {
   /** One threshold, the lower, or both, in any order. */
@@ -18,7 +19,9 @@ export interface ResegmentSettings {
  */
 export function resegment(image: Volume, roi: Roi, settings: ResegmentSettings): Mask {
   const values = valuesIn(image, roi);
-  const [low, high] = thresholds(values, settings);
+  // numpy 1 takes a threshold to the float32 of the image before it compares.
+  const round = image.data instanceof Float32Array ? Math.fround : exact;
+  const [low, high] = thresholds(values, settings, round).map(round) as [number, number];
   const data = new Uint8Array(image.data.length);
   let left = 0;
   for (let k = 0; k < values.length; k++) {
@@ -30,7 +33,11 @@ export function resegment(image: Volume, roi: Roi, settings: ResegmentSettings):
   return { ...gridOf(image), data };
 }
 
-function thresholds(values: Float64Array, { resegmentRange, resegmentMode }: ResegmentSettings): [number, number] {
+function thresholds(
+  values: Float64Array,
+  { resegmentRange, resegmentMode }: ResegmentSettings,
+  round: Rounding,
+): [number, number] {
   const [lower, upper] = [...resegmentRange].sort((a, b) => a - b);
   let at = (limit: number): number => limit;
   if (resegmentMode === 'relative') {
@@ -38,12 +45,12 @@ function thresholds(values: Float64Array, { resegmentRange, resegmentMode }: Res
     for (const value of values) if (value > maximum) maximum = value;
     at = (limit) => maximum * limit;
   } else if (resegmentMode === 'sigma') {
-    let sum = 0;
-    for (const value of values) sum += value;
-    const mean = sum / values.length;
-    let squares = 0;
-    for (const value of values) squares += (value - mean) * (value - mean);
-    const sigma = Math.sqrt(squares / values.length);
+    const mean = round(numpySum(values, round) / values.length);
+    const squares = values.map((value) => {
+      const off = round(value - mean);
+      return round(off * off);
+    });
+    const sigma = round(Math.sqrt(round(numpySum(squares, round) / values.length)));
     at = (limit) => mean + sigma * limit;
   }
   return [at(lower!), upper === undefined ? Number.POSITIVE_INFINITY : at(upper)];

@@ -15,6 +15,7 @@ const FORMAT = 1;
  */
 export function canonicalSettings(settings: ExtractionSettings, profile = 'pyradiomics'): CanonicalSettings {
   const { preprocessing, voxel } = settings;
+  const { voxelBatch, initValue, ...kernel } = voxel;
   return {
     format: FORMAT,
     profile,
@@ -24,7 +25,11 @@ export function canonicalSettings(settings: ExtractionSettings, profile = 'pyrad
     ),
     shape: { force2D: settings.classes.force2D, force2Ddimension: settings.classes.force2Ddimension },
     featureClass: Object.fromEntries(settings.featureClasses.map(({ name, features }) => [name, [...features].sort()])),
-    voxel: { ...voxel, initValue: Number.isFinite(voxel.initValue) ? voxel.initValue : String(voxel.initValue) },
+    voxel: {
+      ...kernel,
+      initValue: Number.isFinite(initValue) ? initValue : String(initValue),
+      ...(voxelBatch === null ? {} : { voxelBatch }),
+    },
   };
 }
 

@@ -117,8 +117,9 @@ const featureClasses = Object.fromEntries(
 const voxelSetting = z.strictObject({
   kernelRadius: count.nullish(),
   maskedKernel: z.boolean().nullish(),
-  initValue: z.union([z.number(), z.nan()]).nullish(),
-  voxelBatch: z.int().nullish(),
+  // JSON as Python writes it has the word NaN.
+  initValue: z.union([z.number(), z.nan(), z.literal('NaN').transform(() => Number.NaN)]).nullish(),
+  voxelBatch: count.nullish(),
 });
 
 /** What PyRadiomics does not have, apart from its own keys so that none is taken for one of them. */

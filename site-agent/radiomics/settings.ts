@@ -84,6 +84,8 @@ export interface VoxelSettings {
   readonly kernelRadius: number;
   readonly maskedKernel: boolean;
   readonly initValue: number;
+  /** Voxels that are computed together, in the order of the region's voxels; null: all. See `voxelMaps` for what depends on it. */
+  readonly voxelBatch: number | null;
 }
 
 /** A parameter file as it was understood. `notes` say what has no effect, in PyRadiomics neither. */
@@ -325,5 +327,6 @@ function voxelOf(setting: NonNullable<ParameterFile['voxelSetting']>): VoxelSett
     kernelRadius: setting.kernelRadius ?? 1,
     maskedKernel: setting.maskedKernel ?? true,
     initValue: setting.initValue ?? 0,
+    voxelBatch: setting.voxelBatch ?? null,
   };
 }

@@ -6,31 +6,28 @@ import type { FeatureSet } from './feature.js';
 import type { Wanted } from './features/collect.js';
 import { binned, type Discretized } from './features/discretize.js';
 import { firstOrder } from './features/first-order.js';
-import { addDirections, GlcmMeans } from './features/glcm.js';
+import { addDirections, GlcmMeans, mccOf } from './features/glcm.js';
 import { gldm } from './features/gldm.js';
 import { glrlm } from './features/glrlm.js';
 import { glszm } from './features/glszm.js';
 import { levelGridOf } from './features/level-grid.js';
+import type { Eigenvalue } from './features/maximal-correlation.js';
 import { directions } from './features/neighbourhood.js';
 import { ngtdm } from './features/ngtdm.js';
 import type { IntensityClass } from './features/texture.js';
+import type { VoxelSettings } from './settings.js';
 
-/** PyRadiomics' `voxelSetting`; its voxelBatch, which bounds memory there, has no bearing here. */
-export interface VoxelSettings {
-  /** Reach of the kernel around a voxel, in voxels along each axis. */
-  readonly kernelRadius: number;
-  /** Whether only the region's voxels in the kernel count, and are binned. */
-  readonly maskedKernel: boolean;
-  /** Value outside the region. */
-  readonly initValue: number;
-}
-
-export const DEFAULT_VOXEL_SETTINGS: VoxelSettings = { kernelRadius: 1, maskedKernel: true, initValue: 0 };
+export const DEFAULT_VOXEL_SETTINGS: VoxelSettings = {
+  kernelRadius: 1,
+  maskedKernel: true,
+  initValue: 0,
+  voxelBatch: null,
+};
 
 /**
  * Features of the neighbourhood of every voxel of the region, as PyRadiomics computes them: grey levels are found once for all, matrices
- * count what lies inside the kernel. A value that is not defined there is NaN. One thing differs: as soon as a direction is empty in some
- * kernel, PyRadiomics fails to compute MCC and leaves the whole map at `initValue`; here it is the mean over the other directions.
+ * count what lies inside the kernel. A value that is not defined there is NaN. Two features of co-occurrence depend on the batch in which
+ * a voxel is computed: see `GlcmBatch`.
  * @returns "class_feature" → a map on the region's box grown by the kernel's reach and clipped to the image
  */
 export function voxelMaps(
@@ -48,9 +45,12 @@ export function voxelMaps(
   const reach = [0, 1, 2].map((axis) =>
     settings.force2D && axis === 2 - settings.force2Ddimension ? 0 : voxel.kernelRadius,
   ) as [number, number, number];
-  const joint = new JointAverages();
+  const angles = settings.weightingNorm === null ? directions(grid.size, settings.distances, settings).length : 1;
+  const wantedOfGlcm = wanted.get('glcm') ?? [];
+  const batchSize = voxel.voxelBatch ?? roi.indices.length;
+  let batch = new GlcmBatch(angles, present);
   const [nx, ny] = grid.size;
-  for (const index of roi.indices) {
+  for (const [number, index] of roi.indices.entries()) {
     const x = (index % image.size[0]) - box.lower[0];
     const y = (Math.floor(index / image.size[0]) % image.size[1]) - box.lower[1];
     const z = Math.floor(index / (image.size[0] * image.size[1])) - box.lower[2];
@@ -69,14 +69,16 @@ export function voxelMaps(
     for (const [featureClass, names] of wanted) {
       const features =
         featureClass === 'glcm'
-          ? kernelGlcm(here, names, binnedHere, present, joint, at)
+          ? kernelGlcm(here, names, binnedHere, present, batch, at)
           : OTHERS[featureClass](here, names, binnedHere);
       for (const [name, { value }] of features)
         mapOf(maps, `${featureClass}_${name}`, grid, voxel.initValue).data[at] = value ?? Number.NaN;
     }
+    if ((number + 1) % batchSize === 0 || number + 1 === roi.indices.length) {
+      for (const name of wantedOfGlcm) batch.finish(name, maps.get(`glcm_${name}`)?.data, voxel.initValue);
+      batch = new GlcmBatch(angles, present);
+    }
   }
-  const averages = maps.get('glcm_JointAverage');
-  if (averages !== undefined) joint.clear(averages.data);
   return maps;
 }
 
@@ -144,32 +146,59 @@ function kernelGlcm(
   wanted: Wanted,
   { grid }: Discretized,
   present: Int32Array,
-  joint: JointAverages,
+  batch: GlcmBatch,
   at: number,
 ): FeatureSet {
   const means = new GlcmMeans(grid.greyLevels, wanted, present);
   const steps = directions(grid.extent, input.settings.distances, input.settings);
   const met = addDirections(input, grid, steps, means);
-  if (input.settings.weightingNorm === null)
-    joint.note(
-      at,
-      steps.filter((_, a) => met[a]).map((step) => step.join()),
-    );
+  const merged = input.settings.weightingNorm !== null;
+  const angles = merged ? (met[0] === true ? ['all'] : []) : steps.filter((_, a) => met[a]).map((step) => step.join());
+  batch.add({ at, angles, correlations: means.correlations });
   return means.features();
 }
 
+interface GlcmKernel {
+  readonly at: number;
+  /** Directions along which the kernel holds a pair. */
+  readonly angles: readonly string[];
+  readonly correlations: readonly Eigenvalue[];
+}
+
 /**
- * PyRadiomics takes JointAverage's mean over the directions without leaving out those that are empty in a kernel: it is NaN wherever a
- * direction is empty that is not empty in every kernel.
+ * What PyRadiomics does to the kernels of a batch together. It leaves out a direction only where no kernel of the batch holds a pair along
+ * it, unless there is but one. A kernel without a pair along a direction that is kept has NaN there: JointAverage, which is a plain
+ * mean, is NaN; and the eigenvalues of the whole batch fail, so that MCC stays at `initValue` in all of it.
  */
-class JointAverages {
-  private readonly met = new Set<string>();
-  private readonly metAt = new Map<number, number>();
-  note(at: number, steps: readonly string[]): void {
-    for (const step of steps) this.met.add(step);
-    this.metAt.set(at, steps.length);
+class GlcmBatch {
+  private readonly kernels: GlcmKernel[] = [];
+  private readonly kept = new Set<string>();
+
+  /**
+   * @param directionCount directions of the whole image
+   * @param levels grey levels of the region
+   */
+  constructor(
+    private readonly directionCount: number,
+    private readonly levels: Int32Array,
+  ) {}
+
+  add(kernel: GlcmKernel): void {
+    this.kernels.push(kernel);
+    for (const angle of kernel.angles) this.kept.add(angle);
   }
-  clear(map: Float64Array): void {
-    for (const [at, count] of this.metAt) if (count < this.met.size) map[at] = Number.NaN;
+
+  /** Sets what a feature's map has at the kernels of the batch, where that depends on all of them. */
+  finish(feature: string, map: Float64Array | undefined, initValue: number): void {
+    if (map === undefined) return;
+    const kept = this.directionCount === 1 ? 1 : this.kept.size;
+    const incomplete = this.kernels.filter(({ angles }) => angles.length < kept);
+    if (feature === 'JointAverage') for (const { at } of incomplete) map[at] = Number.NaN;
+    // Of a single level there are no differences to sum, not even of nothing.
+    if (feature === 'InverseVariance' && this.levels.length < 2) for (const { at } of incomplete) map[at] = 0;
+    if (feature !== 'MCC') return;
+    const complex = this.kernels.some(({ correlations }) => correlations.some(({ im }) => im !== 0));
+    for (const { at, correlations } of this.kernels)
+      map[at] = incomplete.length > 0 ? initValue : this.levels.length < 2 ? 1 : mccOf(correlations, complex);
   }
 }

@@ -3,7 +3,7 @@ import { readImageFile } from '../../site-agent/imaging/shell/read-file.js';
 import type { Volume } from '../../site-agent/imaging/volume.js';
 import { type Extraction, extract } from '../../site-agent/radiomics/extract.js';
 import { caseFiles, largestSlice } from './cases.js';
-import type { Folder, Pair, Part, Sheet } from './part.js';
+import type { Folder, Pair, Part, Place, Sheet } from './part.js';
 import { settingsOf } from './pyradiomics.js';
 
 /** Columns of the shipped baselines; `reproduced_…` is what the named commit of PyRadiomics gives on the same image. */
@@ -20,31 +20,41 @@ export const baseline: Part = {
   name: 'baseline',
   run(folder: Folder, sheet: Sheet): void {
     const place = 'pyradiomics/baseline';
-    for (const file of folder.list(place, /baseline\.csv$/)) {
-      const lines = parse(folder.text(place, file), { columns: true, skip_empty_lines: true }) as Line[];
-      const described = folder.json<Readonly<Record<string, BaselineSettings>>>(
-        place,
-        file.replace(/\.csv$/, '_settings.json'),
-      );
-      for (const [key, rows] of grouped(lines, (line) => `${line['test']}/${line['feature_class']}`))
-        compareTest(folder, sheet, `${place}/${file}#${key}`, rows, described[key]);
+    for (const file of folder.list(place, /\.csv$/)) {
+      const reference = `${place}/${file}`;
+      sheet.attempt({ case: file, quantity: 'baseline', reference }, () => {
+        const lines = parse(folder.text(reference), { columns: true, skip_empty_lines: true }) as Line[];
+        const described = settingsBeside(folder, place, file);
+        for (const [key, rows] of grouped(lines, (line) => `${line['test']}/${line['feature_class']}`)) {
+          const at = {
+            case: rows[0]!['test']!,
+            quantity: rows[0]!['feature_class']!,
+            reference: `${reference}#${key}`,
+          };
+          sheet.attempt(at, () => compareTest(folder, sheet, at, rows, described[key]));
+        }
+      });
     }
   },
 };
 
+type Described = Readonly<Record<string, BaselineSettings>>;
+
+/** The settings of each test and class: of the file named as the table where there is one, else of all such files. */
+function settingsBeside(folder: Folder, place: string, file: string): Described {
+  const own = file.replace(/\.csv$/, '_settings.json');
+  const files = folder.has(place, own) ? [own] : folder.list(place, /_settings\.json$/);
+  return Object.assign({}, ...files.map((name) => folder.json<Described>(place, name))) as Described;
+}
+
 function compareTest(
   folder: Folder,
   sheet: Sheet,
-  reference: string,
+  at: Place,
   lines: readonly Line[],
   described: BaselineSettings | undefined,
 ): void {
-  const {
-    test,
-    feature_class: featureClass,
-    case: name,
-  } = lines[0]! as Record<'test' | 'feature_class' | 'case', string>;
-  const at = { case: test, quantity: featureClass, reference };
+  const { feature_class: featureClass, case: name } = lines[0]! as Record<'feature_class' | 'case', string>;
   const files = caseFiles(folder, name);
   if (described === undefined || files === null) {
     sheet.unsupported(
@@ -68,12 +78,7 @@ function compareTest(
   compareLines(sheet, at, lines, got);
 }
 
-function compareLines(
-  sheet: Sheet,
-  at: Parameters<Sheet['compare']>[0],
-  lines: readonly Line[],
-  got: Extraction,
-): void {
+function compareLines(sheet: Sheet, at: Place, lines: readonly Line[], got: Extraction): void {
   if (got.status === 'failed') {
     sheet.check(at, false, `${got.reason.code}: ${got.reason.message}`);
     return;

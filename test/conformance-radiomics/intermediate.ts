@@ -7,7 +7,7 @@ import { filterUnits } from '../../site-agent/radiomics/filter-units.js';
 import { IMAGE_TYPE_FILTERS } from '../../site-agent/radiomics/filters/pyradiomics.js';
 import { prepare } from '../../site-agent/radiomics/preprocessing.js';
 import { parseSettings } from '../../site-agent/radiomics/settings.js';
-import { readCase } from './cases.js';
+import { caseFiles, readCase } from './cases.js';
 import type { Folder, Part, Place, Sheet } from './part.js';
 
 /** Images on the way to features: `<case>_<filtered image>_crop`, `<case>_resampled_<interpolator>`, `<case>_resampled_mask`. */
@@ -16,27 +16,43 @@ export const intermediate: Part = {
   run(folder: Folder, sheet: Sheet): void {
     const place = 'pyradiomics/intermediate';
     const sources = new Map<string, Source | null>();
-    for (const file of folder.list(place, /\.(nrrd|nii|nii\.gz)$/)) {
-      const [, name, what] = /^(.+?)_(.+?)\.n/.exec(file) ?? [];
-      const at = { case: name ?? file, quantity: what ?? 'image', reference: `${place}/${file}` };
-      if (name === undefined || what === undefined) {
-        sheet.unsupported(at, 'its name does not say of what it is');
-        continue;
-      }
+    const sourceOf = (name: string): Source | null => {
       if (!sources.has(name)) sources.set(name, readCase(folder, name));
-      const source = sources.get(name);
-      if (source === null || source === undefined) sheet.unsupported(at, `the image of ${name} is not in the folder`);
-      else if (what.startsWith('resampled_'))
-        compareResampled(sheet, at, readImageFile(folder.path(place, file)), source, what.slice('resampled_'.length));
-      else compareFiltered(sheet, at, readImageFile(folder.path(place, file)), source, what.replace(/_crop$/, ''));
+      return sources.get(name)!;
+    };
+    for (const file of folder.list(place, /\.(nrrd|nii|nii\.gz)$/)) {
+      const { name, what } = nameParts(folder, file.replace(/\.(nrrd|nii|nii\.gz)$/, ''));
+      const at = { case: name, quantity: what, reference: `${place}/${file}` };
+      sheet.attempt(at, () => {
+        const source = sourceOf(name);
+        const want = readImageFile(folder.path(place, file));
+        if (source === null) sheet.unsupported(at, `the image of ${name} is not in the folder`);
+        else if (what.startsWith('resampled_'))
+          compareResampled(sheet, at, want, source, what.slice('resampled_'.length));
+        else compareFiltered(sheet, at, want, source, what.replace(/_crop$/, ''));
+      });
     }
   },
 };
+
+/** A file's name is that of the case, which may have underscores itself, and of what is shown: the longest case that is there counts. */
+function nameParts(folder: Folder, stem: string): { name: string; what: string } {
+  const words = stem.split('_');
+  const cuts = words.map((_, k) => words.length - 1 - k).filter((k) => k > 0);
+  const at = cuts.find((k) => caseFiles(folder, words.slice(0, k).join('_')) !== null) ?? 1;
+  return { name: words.slice(0, at).join('_'), what: words.slice(at).join('_') || 'image' };
+}
 
 const INTERPOLATORS: Readonly<Record<string, string>> = {
   bspline: 'sitkBSpline',
   linear: 'sitkLinear',
   nearest: 'sitkNearestNeighbor',
+  gaussian: 'sitkGaussian',
+  hamming: 'sitkHammingWindowedSinc',
+  cosine: 'sitkCosineWindowedSinc',
+  welch: 'sitkWelchWindowedSinc',
+  lanczos: 'sitkLanczosWindowedSinc',
+  blackman: 'sitkBlackmanWindowedSinc',
 };
 
 function compareResampled(sheet: Sheet, at: Place, want: Volume, source: Source, kind: string): void {

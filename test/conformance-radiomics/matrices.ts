@@ -13,7 +13,7 @@ import { discretize } from '../../site-agent/radiomics/features/discretize.js';
 import { directions } from '../../site-agent/radiomics/features/neighbourhood.js';
 import { prepare } from '../../site-agent/radiomics/preprocessing.js';
 import { readCase } from './cases.js';
-import type { Folder, Part, Sheet } from './part.js';
+import type { Folder, Part, Place, Sheet } from './part.js';
 import { settingsOf } from './pyradiomics.js';
 
 interface BaselineSettings {
@@ -27,32 +27,32 @@ export const matrices: Part = {
   run(folder: Folder, sheet: Sheet): void {
     const place = 'pyradiomics/baseline/matrices';
     for (const file of folder.list(place, /\.npy$/)) {
-      const [, name, featureClass] = /^(.+)_([a-z]+)\.npy$/.exec(file) ?? [];
-      const at = { case: name ?? file, quantity: featureClass ?? 'matrix', reference: `${place}/${file}` };
-      const described = folder.list('pyradiomics/baseline', /_settings\.json$/).flatMap((settingsFile) => {
-        const all = folder.json<Readonly<Record<string, BaselineSettings>>>('pyradiomics/baseline', settingsFile);
-        const found = all[`${name}/${featureClass}`];
-        return found === undefined ? [] : [found];
-      })[0];
-      const build = MATRICES[featureClass ?? ''];
-      const source = described === undefined ? null : readCase(folder, described.case);
-      if (described === undefined || build === undefined || source === null) {
-        sheet.unsupported(
-          at,
-          described === undefined ? 'its settings are not in the folder' : 'no such matrix or image',
-        );
-        continue;
-      }
-      const settings = settingsOf(sheet, at, JSON.stringify({ setting: described.settings }));
-      if (settings === null) continue;
-      const { image, roi } = prepare(source, settings.preprocessing, { diagnose: false });
-      const { classes } = settings.imageTypes[0]!;
-      const input = { image: cropVolume(image, roi.box), roi: cropRoi(roi, roi.box), settings: classes };
-      const want = readNpy(folder.path(place, file));
-      sheet.compareMap(at, want.data, build(input));
+      const [, name = file, featureClass = 'matrix'] = /^(.+)_([a-z]+)\.npy$/.exec(file) ?? [];
+      const at = { case: name, quantity: featureClass, reference: `${place}/${file}` };
+      sheet.attempt(at, () => compareMatrix(folder, sheet, at, folder.path(place, file)));
     }
   },
 };
+
+function compareMatrix(folder: Folder, sheet: Sheet, at: Place, file: string): void {
+  const described = folder.list('pyradiomics/baseline', /_settings\.json$/).flatMap((settingsFile) => {
+    const all = folder.json<Readonly<Record<string, BaselineSettings>>>('pyradiomics/baseline', settingsFile);
+    const found = all[`${at.case}/${at.quantity}`];
+    return found === undefined ? [] : [found];
+  })[0];
+  const build = MATRICES[at.quantity];
+  const source = described === undefined ? null : readCase(folder, described.case);
+  if (described === undefined || build === undefined || source === null) {
+    sheet.unsupported(at, described === undefined ? 'its settings are not in the folder' : 'no such matrix or image');
+    return;
+  }
+  const settings = settingsOf(sheet, at, JSON.stringify({ setting: described.settings }));
+  if (settings === null) return;
+  const { image, roi } = prepare(source, settings.preprocessing, { diagnose: false });
+  const { classes } = settings.imageTypes[0]!;
+  const input = { image: cropVolume(image, roi.box), roi: cropRoi(roi, roi.box), settings: classes };
+  sheet.compareMap(at, readNpy(file).data, build(input));
+}
 
 type Matrix = (input: ClassInput) => Float64Array;
 

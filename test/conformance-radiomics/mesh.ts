@@ -23,18 +23,23 @@ export const mesh: Part = {
   name: 'mesh',
   run(folder: Folder, sheet: Sheet): void {
     for (const file of folder.list('pyradiomics', /^mesh.*\.json$/)) {
-      const { cases } = folder.json<{ readonly cases: readonly MeshCase[] }>('pyradiomics', file);
-      const pairs = new Map<string, Pair[]>();
-      for (const one of cases) {
-        const name = `configuration ${one.config} spacing ${one.spacing_zyx.join(' × ')}`;
-        for (const [measure, got] of Object.entries(measuresOf(one))) {
-          const list = pairs.get(measure) ?? [];
-          pairs.set(measure, list);
-          list.push({ name, want: one[measure as Measure], got });
+      const reference = `pyradiomics/${file}`;
+      sheet.attempt({ case: file, quantity: 'mesh', reference }, () => {
+        const { cases } = folder.json<{ readonly cases: readonly MeshCase[] }>('pyradiomics', file);
+        const pairs = new Map<string, Pair[]>();
+        for (const one of cases) {
+          const name = `configuration ${one.config} spacing ${one.spacing_zyx.join(' × ')}`;
+          for (const [measure, got] of Object.entries(measuresOf(one))) {
+            // A file may hold some of the measures.
+            if (one[measure as Measure] === undefined) continue;
+            const list = pairs.get(measure) ?? [];
+            pairs.set(measure, list);
+            list.push({ name, want: one[measure as Measure], got });
+          }
         }
-      }
-      for (const [quantity, list] of pairs)
-        sheet.compare({ case: file.replace(/\.json$/, ''), quantity, reference: `pyradiomics/${file}` }, list);
+        for (const [quantity, list] of pairs)
+          sheet.compare({ case: file.replace(/\.json$/, ''), quantity, reference }, list);
+      });
     }
   },
 };

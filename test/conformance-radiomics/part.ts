@@ -162,6 +162,15 @@ export class Sheet {
     this.add(place, 'fail', { reason: `cannot be read: ${message}` });
   }
 
+  /** Runs one comparison; what it throws is a problem of this one reference, and the next ones are still compared. */
+  attempt(place: Place, comparison: () => void): void {
+    try {
+      comparison();
+    } catch (error) {
+      this.unreadable(place, error);
+    }
+  }
+
   private add(place: Place, status: Row['status'], rest: Partial<Row>): void {
     this.rows.push({
       group: this.group,

@@ -21,8 +21,14 @@ export const peritumoral: Part = {
   name: 'peritumoral',
   run(folder: Folder, sheet: Sheet): void {
     for (const file of folder.list('peritumoral', /\.json$/)) {
-      const { cases } = folder.json<{ readonly cases: readonly RingReference[] }>('peritumoral', file);
-      for (const one of cases) compareRing(folder, sheet, file, one);
+      const reference = `peritumoral/${file}`;
+      sheet.attempt({ case: file, quantity: 'rings', reference }, () => {
+        const { cases } = folder.json<{ readonly cases: readonly RingReference[] }>(reference);
+        for (const one of cases)
+          sheet.attempt({ case: `${one.case} ${one.r_mm} mm`, quantity: 'ring', reference }, () =>
+            compareRing(folder, sheet, file, one),
+          );
+      });
     }
   },
 };

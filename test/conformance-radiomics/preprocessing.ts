@@ -1,8 +1,8 @@
 import type { Diagnostics } from '../../site-agent/radiomics/diagnostics.js';
 import { prepare } from '../../site-agent/radiomics/preprocessing.js';
-import { parseSettings } from '../../site-agent/radiomics/settings.js';
 import { objectText, readCase } from './cases.js';
-import type { Folder, Pair, Part, Sheet } from './part.js';
+import type { Folder, Pair, Part, Place, Sheet } from './part.js';
+import { settingsOf } from './pyradiomics.js';
 
 interface Golden {
   readonly case: string;
@@ -16,21 +16,25 @@ export const preprocessing: Part = {
   run(folder: Folder, sheet: Sheet): void {
     const place = 'pyradiomics/golden';
     for (const file of folder.list(place, /\.json$/)) {
-      const reference = `${place}/${file}`;
-      const at = { case: file.replace(/\.json$/, ''), quantity: 'diagnostics', reference };
-      const golden = folder.json<Golden>(reference);
-      if (golden.diagnostics === undefined) continue;
-      const source = readCase(folder, golden.case);
-      if (source === null) {
-        sheet.unsupported(at, `the image of ${golden.case} is not in the folder`);
-        continue;
-      }
-      const { settings } = parseSettings(objectText(folder.text(reference), 'params'), file);
-      const { diagnostics } = prepare(source, settings.preprocessing);
-      compareDiagnostics(sheet, { ...at, version: golden.generator ?? '' }, golden.diagnostics, diagnostics);
+      const at = { case: file.replace(/\.json$/, ''), quantity: 'diagnostics', reference: `${place}/${file}` };
+      sheet.attempt(at, () => compareOne(folder, sheet, at));
     }
   },
 };
+
+function compareOne(folder: Folder, sheet: Sheet, at: Place): void {
+  const golden = folder.json<Golden>(at.reference);
+  if (golden.diagnostics === undefined) return;
+  const settings = settingsOf(sheet, at, objectText(folder.text(at.reference), 'params'));
+  if (settings === null) return;
+  const source = readCase(folder, golden.case, settings.preprocessing.label);
+  if (source === null) {
+    sheet.unsupported(at, `the image of ${golden.case} is not in the folder`);
+    return;
+  }
+  const { diagnostics } = prepare(source, settings.preprocessing);
+  compareDiagnostics(sheet, { ...at, version: golden.generator ?? '' }, golden.diagnostics, diagnostics);
+}
 
 export function compareDiagnostics(
   sheet: Sheet,
@@ -49,5 +53,6 @@ export function compareDiagnostics(
       else pairs.push({ name: short, want: 1, got: mine === one ? 1 : null });
     }
   }
-  sheet.compare(at, pairs);
+  // With additionalInfo off PyRadiomics says nothing of image and mask.
+  if (pairs.length > 0) sheet.compare(at, pairs);
 }

@@ -16,7 +16,7 @@ export function settingsOf(sheet: Sheet, at: Place, params: string): ExtractionS
   }
 }
 
-/** One row for each image type and class of a full extraction, in the reference's order; null marks a value that is not finite. */
+/** One row for each image type and class of a full extraction, in the reference's order; null marks a value that is no number. */
 export function compareExtraction(sheet: Sheet, at: Place, want: Numbers, got: Extraction): void {
   if (got.status === 'failed') {
     sheet.check(at, false, `${got.reason.code}: ${got.reason.message}`);
@@ -46,8 +46,11 @@ function namesReason(extra: readonly string[]): string {
   return extra.length === 0 ? 'the order differs' : `not in the reference: ${extra.slice(0, 5).join(', ')}`;
 }
 
+/** null is no number; infinity stands in JSON as text. */
 function asNumber(value: number | string | null): number | null {
-  return typeof value === 'number' ? value : null;
+  if (typeof value === 'number') return value;
+  const sign = /^([+-]?)inf(inity)?$/i.exec(value ?? '')?.[1];
+  return sign === undefined ? null : sign === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
 }
 
 /** What PyRadiomics says of a case it refuses, and the code it has here. */

@@ -60,4 +60,31 @@ describe.runIf(root !== null)('npm run conformance:radiomics', () => {
     writeFileSync(path.join(empty, 'icc', 'broken.json'), '{');
     expect(run('--reference', empty)).toMatchObject({ status: 2, last: 'PASS 0 FAIL 1 UNSUPPORTED 0' });
   });
+
+  it('compares the rest of a folder in which a file is broken, and cases whose names have underscores', () => {
+    const other = path.join(folder, 'mixed');
+    const place = (...parts: string[]) => path.join(other, 'pyradiomics', ...parts);
+    for (const part of ['images', 'intermediate', 'golden']) mkdirSync(place(part), { recursive: true });
+    const from = (kind: string) => path.join(root!, 'pyradiomics', 'synthetic', `label7_${kind}.nrrd`);
+    cpSync(from('image'), place('images', 'a_b_image.nrrd'));
+    cpSync(from('mask'), place('images', 'a_b_label.nrrd'));
+    cpSync(from('image'), place('intermediate', 'a_b_original_crop.nrrd'));
+    writeFileSync(place('intermediate', 'a_b_square_crop.nrrd'), 'no image');
+    writeFileSync(place('golden', 'A.json'), '{');
+    const refused = {
+      case: 'a_b',
+      params: { setting: { label: 9 } },
+      error: 'ValueError: Label (9) not present in mask.',
+    };
+    writeFileSync(place('golden', 'B.json'), JSON.stringify(refused));
+    const { status, rows } = run('--reference', other);
+    expect(status).toBe(2);
+    expect(rows.map((row) => [row['group'], row['case'], row['quantity'], row['status']].join(' '))).toEqual([
+      'golden A.json extraction fail',
+      'golden B refusal pass',
+      'preprocessing A diagnostics fail',
+      'intermediate a_b original_crop pass',
+      'intermediate a_b square_crop fail',
+    ]);
+  });
 });

@@ -2,6 +2,7 @@ import type { ClassInput } from '../class-input.js';
 import type { FeatureSet } from '../feature.js';
 import { collect, LOG_EPSILON, type Wanted } from './collect.js';
 import { type Discretized, discretize } from './discretize.js';
+import { numpySum } from './numpy-sum.js';
 import { orderStatistics } from './order-statistics.js';
 
 /** First-order features as PyRadiomics defines them: of the intensities, Entropy and Uniformity of the grey levels. */
@@ -33,8 +34,8 @@ export function histogramMeasures(voxels: Float64Array): { Entropy: number; Unif
 /** @param shift added before Energy, TotalEnergy and RootMeanSquared */
 export function intensityMeasures(values: Float64Array, shift: number, voxelVolumeMm3: number): Record<string, number> {
   const n = values.length;
-  const { sum, energy } = sums(values, shift);
-  const mean = sum / n;
+  const energy = energyOf(values, shift);
+  const mean = numpySum(values) / n;
   const { m2, m3, m4, deviation } = centralMoments(values, mean);
   // A flat region divides by 1, so that both come out 0.
   const spread = m2 === 0 ? 1 : m2;
@@ -70,15 +71,10 @@ export function intensityMeasures(values: Float64Array, shift: number, voxelVolu
 
 // Each loop is a function of its own, so that it is compiled once and for all and not anew from where an earlier loop ended.
 
-function sums(values: Float64Array, shift: number): { readonly sum: number; readonly energy: number } {
-  let sum = 0;
+function energyOf(values: Float64Array, shift: number): number {
   let energy = 0;
-  for (let k = 0; k < values.length; k++) {
-    const value = values[k]!;
-    sum += value;
-    energy += (value + shift) * (value + shift);
-  }
-  return { sum, energy };
+  for (let k = 0; k < values.length; k++) energy += (values[k]! + shift) * (values[k]! + shift);
+  return energy;
 }
 
 /** Over the count; and the mean absolute deviation. */

@@ -8,7 +8,7 @@ import { type Discretized, discretize } from './discretize.js';
 import { type AngleFeatures, angleFeatures } from './glcm-angle.js';
 import { stepLengthMm, TABLE_CELLS } from './glrlm.js';
 import type { LevelGrid } from './level-grid.js';
-import { maximalCorrelation } from './maximal-correlation.js';
+import { type Eigenvalue, maximalCorrelation } from './maximal-correlation.js';
 import { type Direction, directions } from './neighbourhood.js';
 
 /**
@@ -18,8 +18,8 @@ import { type Direction, directions } from './neighbourhood.js';
 export function glcm(input: ClassInput, wanted: Wanted = null, binned: Discretized = discretize(input)): FeatureSet {
   const { grid } = binned;
   const means = new GlcmMeans(grid.greyLevels, wanted);
-  addDirections(input, grid, directions(grid.extent, input.settings.distances, input.settings), means);
-  return means.features();
+  const met = addDirections(input, grid, directions(grid.extent, input.settings.distances, input.settings), means);
+  return means.features(met.length === 1 && !met[0]);
 }
 
 /** Levels that occur; a matrix of so many squared takes half a gigabyte, and its eigenvalues hours. */
@@ -86,7 +86,8 @@ function pairWeight(step: Direction, spacingMm: Vec3, norm: WeightingNorm): numb
 /** Means of the features over matrices that come one at a time; an empty one counts nothing. */
 export class GlcmMeans {
   private readonly over = new Map<keyof AngleFeatures, MeanOf>();
-  private readonly correlations: { re: number; im: number }[] = [];
+  /** The second eigenvalue of each matrix that held a pair, of which MCC is made; none where the whole region has one level. */
+  readonly correlations: Eigenvalue[] = [];
   private readonly withMcc: boolean;
 
   /** @param whole grey levels of the whole region, where the matrices are of a part of it */
@@ -117,25 +118,30 @@ export class GlcmMeans {
       mean.add(value);
     }
     if (this.withMcc && this.whole.length > 1)
-      this.correlations.push(maximalCorrelation(matrix, one.px, one.py, this.greyLevels.length));
+      this.correlations.push(maximalCorrelation(matrix, one.px, one.py, this.greyLevels.length, this.whole.length));
     return true;
   }
 
-  features(): FeatureSet {
-    const values: Record<string, number> = { MCC: this.mcc() };
+  /** @param marked there is one matrix and it is empty: PyRadiomics leaves out no last one, and marks it with NaN */
+  features(marked = false): FeatureSet {
+    const flat = this.whole.length < 2;
+    const values: Record<string, number> = { MCC: !flat ? mccOf(this.correlations) : marked ? Number.NaN : 1 };
     for (const name of GLCM_NAMES) values[name] = this.over.get(name)?.value ?? Number.NaN;
+    // Of a single level there are no differences to sum, not even of nothing.
+    if (marked && flat) values['InverseVariance'] = 0;
     return collect('glcm', values, this.wanted, 'no two voxels of the region are at the distances asked for');
   }
+}
 
-  /** Mean of √λ over the directions. As in numpy, a negative λ is left out while all eigenvalues are real, and counts 0 otherwise. */
-  private mcc(): number {
-    if (this.whole.length < 2) return 1;
-    const complex = this.correlations.some(({ im }) => im !== 0);
-    const mean = new MeanOf();
-    for (const { re, im } of this.correlations)
-      mean.add(complex ? Math.sqrt(Math.max(0, (Math.hypot(re, im) + re) / 2)) : Math.sqrt(re));
-    return mean.value;
-  }
+/**
+ * Mean of √λ over the directions. As in numpy, a negative λ is left out while all eigenvalues are real, and counts 0 otherwise.
+ * @param complex whether numpy's array of eigenvalues, which may be of more matrices than these, is complex
+ */
+export function mccOf(correlations: readonly Eigenvalue[], complex = correlations.some(({ im }) => im !== 0)): number {
+  const mean = new MeanOf();
+  for (const { re, im } of correlations)
+    mean.add(complex ? Math.sqrt(Math.max(0, (Math.hypot(re, im) + re) / 2)) : Math.sqrt(re));
+  return mean.value;
 }
 
 const GLCM_NAMES: readonly (keyof AngleFeatures)[] = [

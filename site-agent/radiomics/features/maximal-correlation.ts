@@ -2,23 +2,33 @@ import { LOG_EPSILON } from './collect.js';
 import { generalEigenvalues } from './general-eigen.js';
 import { topOfTridiagonal } from './tridiagonal.js';
 
+export interface Eigenvalue {
+  readonly re: number;
+  readonly im: number;
+}
+
 /**
  * The second largest eigenvalue (by real part) of Q(i, j) = Σ_k p(i, k) p(j, k) / (px(i) py(k) + ε); its root is the maximal correlation
- * coefficient. Levels that meet no other along the direction add only zero eigenvalues.
+ * coefficient. Levels that meet no other along the direction add only zero eigenvalues, which count where rounding makes the second
+ * negative.
+ * @param n grey levels of the matrix
+ * @param all grey levels of the region, where the matrix is of a part of it
  */
 export function maximalCorrelation(
   p: Float64Array,
   px: Float64Array,
   py: Float64Array,
   n: number,
-): { re: number; im: number } {
+  all = n,
+): Eigenvalue {
   const rows = Int32Array.from(px.keys()).filter((i) => px[i] !== 0);
   if (rows.length < 2) return { re: 0, im: 0 };
   if (rows.length >= FEW_LEVELS) {
     const found = secondByLanczos(p, px, py, n, rows);
     if (found !== null) return { re: found, im: 0 };
   }
-  return secondOfAll(p, px, py, n, rows);
+  const found = secondOfAll(p, px, py, n, rows);
+  return all > rows.length && (found.re < 0 || (found.re === 0 && found.im < 0)) ? { re: 0, im: 0 } : found;
 }
 
 /** With fewer levels all eigenvalues are found as quickly as one. */
@@ -31,7 +41,7 @@ export function secondOfAll(
   py: Float64Array,
   n: number,
   rows: Int32Array,
-): { re: number; im: number } {
+): Eigenvalue {
   const m = rows.length;
   const q = new Float64Array(m * m);
   for (let a = 0; a < m; a++) {

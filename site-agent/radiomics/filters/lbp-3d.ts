@@ -3,6 +3,7 @@ import { cropGrid, growBox } from '../../imaging/crop.js';
 import { boxSize } from '../../imaging/lines.js';
 import { type Roi, valuesIn } from '../../imaging/roi.js';
 import type { Samples, Vec3 } from '../../imaging/volume.js';
+import { exact, numpySum } from '../features/numpy-sum.js';
 import { type FilteredImage, type FilterInput, type FilterSettings, regionOf } from './filter.js';
 import { icosphere } from './icosphere.js';
 
@@ -39,7 +40,7 @@ export function* localBinaryPattern3D(input: FilterInput, settings: FilterSettin
     for (let v = 0; v < count; v++) if (around[v]! >= centres[k]!) above[found++] = v;
     for (let degree = 0; degree < levels; degree++)
       values[degree]![k] = projectedNorm(projections[degree]!, count, above, found);
-    kurtosis[k] = excessKurtosis(around);
+    kurtosis[k] = excessKurtosis(around, image.data instanceof Float32Array);
   }
   for (const [degree, level] of values.entries()) yield inRegion(input, roi, `lbp-3D-m${degree + 1}`, level);
   yield inRegion(input, roi, 'lbp-3D-k', kurtosis);
@@ -165,20 +166,14 @@ function projectedNorm(kernel: Float64Array, count: number, above: Int32Array, f
   return Math.sqrt(total);
 }
 
-function excessKurtosis(values: Float64Array): number {
-  let mean = 0;
-  for (const value of values) mean += value;
-  mean /= values.length;
-  let second = 0;
-  let fourth = 0;
-  for (const value of values) {
-    const square = (value - mean) * (value - mean);
-    second += square;
-    fourth += square * square;
-  }
-  second /= values.length;
-  fourth /= values.length;
-  // SciPy calls a variance of rounding's size none.
-  const none = 1e-15 * mean * (1e-15 * mean);
-  return second <= none ? Number.NaN : fourth / (second * second) - 3;
+/** As SciPy has it, in float32 for a float32 image; NaN for a variance of rounding's size. */
+function excessKurtosis(values: Float64Array, single: boolean): number {
+  const round = single ? Math.fround : exact;
+  const mean = (of: Float64Array): number => round(numpySum(of, round) / of.length);
+  const middle = mean(values);
+  const squares = values.map((value) => round(round(value - middle) * round(value - middle)));
+  const second = mean(squares);
+  const fourth = mean(squares.map((square) => round(square * square)));
+  const none = round((single ? 1e-6 : 1e-15) * middle);
+  return second <= round(none * none) ? Number.NaN : round(round(fourth / round(second * second)) - 3);
 }
