@@ -64,10 +64,8 @@ function compareTable(folder: Folder, sheet: Sheet, reference: string, name: str
 /** Null where a configuration is named that the folder does not describe. */
 function settingsFor(folder: Folder, configuration: string | undefined): IbsiSettings | null {
   if (configuration === undefined) return ibsiSettingsSchema.parse({ dimensions: ['2D', '2.5D', '3D'] });
-  const file = 'ibsi1/configurations.json';
-  const described = folder.has(file)
-    ? folder.json<{ configurations: Record<string, Configuration> }>(file).configurations[configuration]
-    : undefined;
+  const all = folder.settings<{ configurations: Record<string, Configuration> }>('ibsi1/configurations.json');
+  const described = all?.configurations[configuration];
   return described === undefined ? null : settingsOf(described);
 }
 

@@ -13,10 +13,8 @@ export const ibsi2: Part = {
   name: 'ibsi2',
   run(folder: Folder, sheet: Sheet): void {
     const maps = folder.list('ibsi2/response_maps', /\.(nii|nii\.gz|nrrd)$/);
-    const settings = folder.has('ibsi2/phase1_settings.json')
-      ? folder.json<{ tests: Record<string, Phase1Test> }>('ibsi2/phase1_settings.json').tests
-      : {};
-    for (const file of maps) compareMap(folder, sheet, file, settings[file.replace(/\..*$/, '')]);
+    const described = folder.settings<{ tests: Record<string, Phase1Test> }>('ibsi2/phase1_settings.json');
+    for (const file of maps) compareMap(folder, sheet, file, described?.tests[testOf(file)]);
     for (const file of folder.list('ibsi2', /^phase2_reference_values.*\.csv$/)) compareFeatures(folder, sheet, file);
   },
 };
@@ -26,12 +24,15 @@ interface Phase1Test {
   readonly settings: Phase1Settings;
 }
 
+/** '8_a_1' of 8_a_1.nii.gz, or of 8_a_1-ValidCRM.nii as IBSI names its maps. */
+const testOf = (file: string): string => file.replace(/(-ValidCRM)?\..*$/, '');
+
 /** IBSI's rule: no voxel is farther off than 1 % of the reference map's range. */
 const ALLOWED_OF_RANGE = 0.01;
 
 function compareMap(folder: Folder, sheet: Sheet, file: string, test: Phase1Test | undefined): void {
   const reference = `ibsi2/response_maps/${file}`;
-  const at = { case: file.replace(/\..*$/, ''), quantity: 'response map', reference };
+  const at = { case: testOf(file), quantity: 'response map', reference };
   const phantom = test === undefined ? undefined : folder.image('ibsi2/digital_phantoms', test.phantom);
   if (test === undefined || phantom === undefined) {
     sheet.unsupported(at, test === undefined ? 'the folder has no settings for this map' : 'its phantom is missing');

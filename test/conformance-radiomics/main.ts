@@ -8,7 +8,8 @@ import { markdownTable } from './table.js';
 const USAGE = `npm run conformance:radiomics -- [--reference DIR] [--only golden,ibsi1,...] [--out DIR] [--table]
 
 Compares features, filters and preprocessing with reference results: everything that is found under DIR (or DIR/radiomics).
-  --reference DIR   default: the folder in the environment variable CONCORDAT_REFERENCE
+  --reference DIR   default: the folder in the environment variable CONCORDAT_REFERENCE, which also lends images and
+                    settings that another DIR lacks
   --only a,b        only these parts
   --out DIR         where conformance.csv goes, default conformance-out/radiomics
   --table           the summary as a Markdown table instead of the report
@@ -29,7 +30,8 @@ async function main(): Promise<number> {
     say(USAGE);
     return 0;
   }
-  const directory = values.reference ?? process.env['CONCORDAT_REFERENCE'];
+  const usual = process.env['CONCORDAT_REFERENCE'];
+  const directory = values.reference ?? usual;
   if (directory === undefined || directory === '') {
     process.stderr.write('no reference folder: give --reference DIR or set CONCORDAT_REFERENCE\n');
     say(lastLineOf({ pass: 0, fail: 0, unsupported: 0 }));
@@ -38,6 +40,7 @@ async function main(): Promise<number> {
   const only = values.only?.split(',').map((part) => part.trim());
   const run = await runRadiomics({
     directory,
+    ...(usual ? { inputs: usual } : {}),
     ...(only === undefined ? {} : { only }),
     progress: (line) => void process.stderr.write(`${line}\n`),
   });

@@ -12,7 +12,11 @@ export interface Part {
 
 /** The reference folder, by paths relative to it with `/`. */
 export class Folder {
-  constructor(readonly root: string) {}
+  /** @param inputs another such folder: images and settings that this one lacks are taken from there, never a reference result. */
+  constructor(
+    readonly root: string,
+    private readonly inputs: Folder | null = null,
+  ) {}
 
   path(...parts: string[]): string {
     return join(this.root, ...parts);
@@ -46,7 +50,12 @@ export class Folder {
   image(folder: string, name: string): string | undefined {
     const extension = /^\.(nrrd|nhdr|nii|nii\.gz|hdr|mha)$/;
     const found = this.list(folder).find((file) => file.startsWith(name) && extension.test(file.slice(name.length)));
-    return found === undefined ? undefined : this.path(folder, found);
+    return found === undefined ? this.inputs?.image(folder, name) : this.path(folder, found);
+  }
+
+  /** A file that describes settings; undefined where there is none. */
+  settings<T>(file: string): T | undefined {
+    return this.has(file) ? this.json<T>(file) : this.inputs?.settings<T>(file);
   }
 }
 

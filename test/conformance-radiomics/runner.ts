@@ -7,6 +7,8 @@ import { PARTS } from './parts.js';
 
 export interface RadiomicsOptions {
   readonly directory: string;
+  /** Where images and settings are taken from that the directory lacks. */
+  readonly inputs?: string;
   /** Parts to run; all where absent. */
   readonly only?: readonly string[];
   readonly progress?: (line: string) => void;
@@ -22,9 +24,8 @@ export interface RadiomicsRun {
 /** Compares everything in a folder laid out as the radiomics references are; what is missing in it is not asked for. */
 export async function runRadiomics(options: RadiomicsOptions): Promise<RadiomicsRun> {
   const progress = options.progress ?? (() => {});
-  const inside = join(options.directory, 'radiomics');
-  const root = existsSync(inside) && statSync(inside).isDirectory() ? inside : options.directory;
-  const folder = new Folder(root);
+  const root = radiomicsIn(options.directory);
+  const folder = new Folder(root, options.inputs ? new Folder(radiomicsIn(options.inputs)) : null);
   const rows: Row[] = [];
   const problems: string[] = [];
   const unknown = (options.only ?? []).filter((name) => !PARTS.some((part) => part.name === name));
@@ -39,6 +40,11 @@ export async function runRadiomics(options: RadiomicsOptions): Promise<Radiomics
   const counts = countsOf(rows);
   const exitStatus = problems.length > 0 ? 2 : counts.fail === 0 && counts.pass > 0 ? 0 : 1;
   return { rows, exitStatus, problems };
+}
+
+function radiomicsIn(directory: string): string {
+  const inside = join(directory, 'radiomics');
+  return existsSync(inside) && statSync(inside).isDirectory() ? inside : directory;
 }
 
 async function runPart(part: Part, folder: Folder, progress: (line: string) => void): Promise<Sheet> {

@@ -52,6 +52,16 @@ describe.runIf(root !== null)('npm run conformance:radiomics', () => {
     );
   });
 
+  it('takes the images and settings that another folder lacks from the usual one', () => {
+    const maps = path.join(folder, 'maps', 'ibsi2', 'response_maps');
+    mkdirSync(maps, { recursive: true });
+    cpSync(path.join(root!, 'ibsi2', 'response_maps', '1_b_1.nii.gz'), path.join(maps, '1_b_1-ValidCRM.nii.gz'));
+    expect(run('--reference', path.join(folder, 'maps'))).toMatchObject({
+      status: 0,
+      last: 'PASS 1 FAIL 0 UNSUPPORTED 0',
+    });
+  });
+
   it('ends with status 2 where there is no reference, an unknown part, or one that cannot be read', () => {
     const empty = path.join(folder, 'empty');
     mkdirSync(path.join(empty, 'icc'), { recursive: true });
