@@ -2,26 +2,34 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { writeReplacing } from '../shared/durable-files.js';
 import { ConcordatError } from '../shared/errors.js';
-import type { ImagingRegion } from '../shared/imaging.js';
+import type { Imaging, ImagingRegion } from '../shared/imaging.js';
 import { parseStudy } from '../shared/study-parse.js';
 import { readCohortConfig, readTable } from '../site-agent/cohort-files.js';
 import { type ImageRow, imageRows } from '../site-agent/imaging/images-table.js';
 import { type FeatureRow, featureCsv, featureJson } from '../site-agent/radiomics/feature-table.js';
+import { type CaseRow, caseCsv, namesOf } from '../site-agent/radiomics/features-file.js';
 import { parseIbsiSettings } from '../site-agent/radiomics/ibsi-profile.js';
 import { resultOf } from '../site-agent/radiomics/region-task.js';
 import { defaultSettings, parseSettings } from '../site-agent/radiomics/settings.js';
 import { canonicalSettings, settingsDigest } from '../site-agent/radiomics/settings-digest.js';
-import { inOrder, RegionExtraction } from '../site-agent/radiomics/shell/cohort-extraction.js';
+import { extractLesions, inOrder, RegionExtraction } from '../site-agent/radiomics/shell/cohort-extraction.js';
 import { withDeepDigest } from '../site-agent/radiomics/shell/deep-encoder.js';
 import { Encoders } from '../site-agent/radiomics/shell/encoders.js';
-import { ensureFeatures, FEATURES_FOLDER } from '../site-agent/radiomics/shell/feature-store.js';
+import {
+  ensureFeatures,
+  FEATURES_FOLDER,
+  type ImagesPlace,
+  studyEncoders,
+} from '../site-agent/radiomics/shell/feature-store.js';
 import { defaultThreads } from '../site-agent/radiomics/shell/prepare-cohort.js';
 import { ensureRepeats } from '../site-agent/radiomics/shell/repeat-store.js';
-import type { StudyExtraction } from '../site-agent/radiomics/study-extraction.js';
+import { canonicalImaging, imagingDigest, type StudyExtraction } from '../site-agent/radiomics/study-extraction.js';
 
 export interface ExtractCohortOptions {
   readonly cohort: string;
   readonly study?: string;
+  /** With a study: one row a lesion. */
+  readonly byLesion?: boolean;
   readonly params?: string;
   /** Settings of an encoder whose deep features are added; a study names its own. */
   readonly deep?: string;
@@ -60,6 +68,7 @@ export async function extractCohortFiles(options: ExtractCohortOptions): Promise
         `study "${study.name}" has no imaging section: its features come from the table`,
       );
     const place = { folder, table: config.images.table, models: config.models };
+    if (options.byLesion === true) return lesionsOf(study.imaging, place, { ...options, threads, ...pool });
     const { rows, file, digest } = await ensureFeatures(study.imaging, place, { threads, onCase, ...pool });
     await ensureRepeats(study, place, { threads, onCase, ...pool });
     const failed = rows.filter(({ status }) => status === 'failed').length;
@@ -111,6 +120,31 @@ export async function extractCohortFiles(options: ExtractCohortOptions): Promise
   const written = options.out ?? path.join(store, `images-${digest.slice(0, 12)}.csv`);
   writeOut(written, /\.json$/i.test(written) ? `${JSON.stringify(featureJson(rows), null, 2)}\n` : featureCsv(rows));
   return { rows: rows.length, failed, written, digest };
+}
+
+/** The study's features lesion by lesion, from the cache where the patients' were extracted before. */
+async function lesionsOf(
+  imaging: Imaging,
+  place: ImagesPlace & { readonly table: string },
+  options: ExtractCohortOptions & { readonly threads: number },
+): Promise<ExtractCohortOutcome> {
+  const imagesTable = path.resolve(place.folder, place.table);
+  const store = path.join(place.folder, FEATURES_FOLDER);
+  const { threads, onCase, threadFile } = options;
+  const encoders = await studyEncoders(imaging, place);
+  let rows: CaseRow[];
+  try {
+    rows = await extractLesions(imaging, imageRows(readTable(imagesTable)), {
+      ...{ folder: path.dirname(imagesTable), store, threads, onCase, encoders },
+      ...(threadFile === undefined ? {} : { threadFile }),
+    });
+  } finally {
+    await encoders.close();
+  }
+  const digest = imagingDigest(canonicalImaging(imaging));
+  const written = options.out ?? path.join(store, `lesions-${digest.slice(0, 12)}.csv`);
+  writeOut(written, caseCsv(rows, namesOf(rows)));
+  return { rows: rows.length, failed: rows.filter(({ status }) => status === 'failed').length, written, digest };
 }
 
 const LESION: ImagingRegion = { name: 'lesion', kind: 'lesion', withinOrgan: true };

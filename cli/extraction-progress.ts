@@ -10,7 +10,7 @@ const BAR = 24;
  */
 export function extractionProgress(
   out: Pick<Output, 'progress'>,
-  unit: 'case' | 'image' | 'patient' | 'reading' = 'case',
+  unit: 'case' | 'image' | 'lesion' | 'patient' | 'reading' = 'case',
   write: (text: string) => void = (text) => void process.stderr.write(text),
   isTerminal: boolean = process.stderr.isTTY === true,
 ): { readonly onCase: (done: number, total: number, failed: number) => void; readonly end: () => void } {

@@ -99,6 +99,7 @@ export async function cohortMeasurements(
   const readings = readingsOf(source, options.perturbation === null ? null : options.repeats, rows);
   if (readings.length === 0)
     throw new ConcordatError('COHORT_INVALID', 'the table of images names no second reader in a column `reader`');
+  for (const reading of readings) requireToldApart(reading.rows);
   const settings =
     options.params === undefined
       ? defaultSettings()
@@ -149,4 +150,19 @@ export async function cohortMeasurements(
   return { measurements: [...found.values()], failed };
 }
 
-const subjectOf = (row: ImageRow): string => JSON.stringify([row.case, row.timepoint, row.label]);
+const subjectOf = (row: ImageRow): string => JSON.stringify([row.case, row.timepoint, row.lesion]);
+
+/** Two lesions that go by one name would be taken for one. */
+function requireToldApart(rows: readonly ImageRow[]): void {
+  const seen = new Set<string>();
+  for (const row of rows) {
+    const key = JSON.stringify([subjectOf(row), row.phase]);
+    if (seen.has(key))
+      throw new ConcordatError(
+        'COHORT_INVALID',
+        'a case has several lesions of one label in one phase, so nothing says which is which',
+        { hint: 'Name the lesions in a column `lesion` of the table of images, alike for every reader and phase.' },
+      );
+    seen.add(key);
+  }
+}

@@ -8,6 +8,7 @@ import { wholeNumber } from '../options.js';
 interface ExtractOptions {
   readonly cohort?: string;
   readonly study?: string;
+  readonly byLesion?: boolean;
   readonly image?: string;
   readonly mask?: string;
   readonly params?: string;
@@ -31,6 +32,7 @@ export function registerExtract(program: Command): void {
     .description('features of a region of an image: PyRadiomics’ or IBSI’s, or maps of them')
     .option('--cohort <cohort.yaml>', 'all images of a site; goes on where it was interrupted')
     .option('--study <study.yaml>', 'with --cohort: the features of this study, one row a patient, kept for the study')
+    .option('--by-lesion', 'with --study: one row a lesion instead; for other programs, a study’s rows are patients')
     .option('--image <file>', 'NIfTI, NRRD or a folder of DICOM')
     .option('--mask <file>', 'the region on the same grid')
     .option('--params <yaml>', 'a PyRadiomics parameter file as it is; under --profile ibsi a file of IBSI settings')
@@ -89,13 +91,14 @@ A region without features has status "failed" and a reason; the exit status is t
 async function cohort(file: string, options: ExtractOptions, out: Output): Promise<void> {
   const { extractCohortFiles } = await import('../extract-cohort.js');
   const { extractionProgress } = await import('../extraction-progress.js');
-  const unit = options.study === undefined ? 'image' : 'patient';
+  const unit = options.study === undefined ? 'image' : options.byLesion === true ? 'lesion' : 'patient';
   const progress = extractionProgress(out, unit);
   const { rows, failed, written, digest } = await extractCohortFiles({
     cohort: file,
     profile: options.profile as 'pyradiomics' | 'ibsi',
     onCase: progress.onCase,
     ...(options.study === undefined ? {} : { study: options.study }),
+    byLesion: options.byLesion === true,
     ...(options.params === undefined ? {} : { params: options.params }),
     ...(options.deep === undefined ? {} : { deep: options.deep }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
@@ -136,6 +139,10 @@ function checkUsage(options: ExtractOptions): void {
       if (options[name] !== undefined) problems.push(`--cohort names images and masks itself: leave --${name} out`);
     if (options.study !== undefined && options.params !== undefined)
       problems.push('the study has its settings: leave --params out');
+    if (options.byLesion === true && options.study === undefined)
+      problems.push('--by-lesion goes with --study: without one every lesion of every image has its row');
+    if (options.byLesion === true && options.out?.toLowerCase().endsWith('.json'))
+      problems.push('--by-lesion writes CSV');
     if (options.mode !== 'segment') problems.push('--mode voxel is of one image');
     if (options.study !== undefined && options.deep !== undefined)
       problems.push('the study names its encoders itself, under imaging.deep: leave --deep out');
@@ -144,6 +151,7 @@ function checkUsage(options: ExtractOptions): void {
     return;
   }
   if (options.study !== undefined) problems.push('--study goes with --cohort');
+  if (options.byLesion === true) problems.push('--by-lesion goes with --cohort and --study');
   if (options.image === undefined) problems.push('--image <file> is missing');
   if (options.mask === undefined) problems.push('--mask <file> is missing');
   problems.push(...form);

@@ -12,6 +12,8 @@ export interface ImageRow {
   readonly mask: string;
   /** Value of the lesion's voxels in the mask. */
   readonly label: number;
+  /** Which lesion of the case it is, the same in every phase, time point and reading; the label unless the table names lesions. */
+  readonly lesion: string;
   /** Mask of the organ, by default the lesion's own file; null where the table names none. */
   readonly organ: string | null;
   /** Value of the organ's voxels. The lesion always counts as part of its organ. */
@@ -29,6 +31,7 @@ const COLUMNS = [
   'image',
   'mask',
   'label',
+  'lesion',
   'organ',
   'organ_label',
   'date',
@@ -76,6 +79,7 @@ export function imageRows(table: Table): ImageRow[] {
       image: cell('image'),
       mask: cell('mask'),
       label: label('label') ?? 1,
+      lesion: cell('lesion') !== '' ? cell('lesion') : String(label('label') ?? 1),
       organ: cell('organ') !== '' ? cell('organ') : organLabel === null ? null : cell('mask'),
       organLabel: organLabel ?? 1,
       date,

@@ -1,3 +1,4 @@
+import { ConcordatError } from '../../shared/errors.js';
 import { type Imaging, type ImagingRegion, regionsOf } from '../../shared/imaging.js';
 import type { ImageRow } from '../imaging/images-table.js';
 
@@ -33,7 +34,7 @@ export function casePlans(imaging: Imaging, rows: readonly ImageRow[]): CasePlan
     const missing: string[] = [];
     const tasks = pairs(imaging).flatMap(({ timepoint, phase }) => {
       const fitting = own.filter((row) => matches(row, timepoint, phase, imaging));
-      if (fitting.length === 0) missing.push(timepoint === '' ? `phase ${phase}` : `phase ${phase} at ${timepoint}`);
+      if (fitting.length === 0) missing.push(placeName({ timepoint, phase }));
       return fitting.flatMap((row) =>
         regionsOf(imaging, phase).map((region): RegionTask => ({ case: name, timepoint, phase, region, row })),
       );
@@ -41,6 +42,40 @@ export function casePlans(imaging: Imaging, rows: readonly ImageRow[]): CasePlan
     return { case: name, tasks, missing };
   });
 }
+
+/**
+ * The same for each lesion of a case alone: what it has of the study's phases and time points.
+ *
+ * @throws ConcordatError COHORT_INVALID where two lesions of a case cannot be told apart.
+ */
+export function lesionPlans(imaging: Imaging, plans: readonly CasePlan[]): (CasePlan & { readonly lesion: string })[] {
+  const ambiguous = plans.filter(({ tasks }) => {
+    const seen = tasks.map(({ timepoint, phase, region, row }) =>
+      JSON.stringify([timepoint, phase, region.name, row.lesion]),
+    );
+    return new Set(seen).size < seen.length;
+  });
+  if (ambiguous.length > 0)
+    throw new ConcordatError(
+      'COHORT_INVALID',
+      `${ambiguous.length} cases have several lesions of one label in one phase, so nothing says which is which`,
+      {
+        hint: 'Name the lesions in a column `lesion` of the table of images, alike in every phase and at every time point.',
+      },
+    );
+  return plans.flatMap((plan) =>
+    [...new Set(plan.tasks.map(({ row }) => row.lesion))].map((lesion) => {
+      const tasks = plan.tasks.filter(({ row }) => row.lesion === lesion);
+      const missing = pairs(imaging)
+        .filter((pair) => !tasks.some(({ timepoint, phase }) => timepoint === pair.timepoint && phase === pair.phase))
+        .map(placeName);
+      return { case: plan.case, lesion, tasks, missing };
+    }),
+  );
+}
+
+const placeName = ({ timepoint, phase }: { timepoint: string; phase: string }): string =>
+  timepoint === '' ? `phase ${phase}` : `phase ${phase} at ${timepoint}`;
 
 /** Time points and phases of the study, time first; one nameless time point where it names none. */
 export function pairs(imaging: Imaging): { timepoint: string; phase: string }[] {

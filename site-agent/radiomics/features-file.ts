@@ -12,6 +12,8 @@ export interface CaseRow {
   /** Empty, or what is missing and why, and what is remarkable about what is there. Local: it stays at the site. */
   readonly reason: string;
   readonly features: FeatureSet;
+  /** Of a table by lesion: which of the case's lesions it is. */
+  readonly lesion?: string;
 }
 
 /** What a site keeps beside a table of features: which settings it was made with, from which table of images. */
@@ -37,15 +39,18 @@ export function parseAbout(text: string): FeaturesAbout | null {
 /** Columns before the features. */
 export const CASE_COLUMNS = ['case', 'status', 'reason'] as const;
 
-/** CSV: case, status, reason, then one column a feature; a missing one is empty. */
+/** CSV: case, status, reason, then one column a feature; a missing one is empty. A table by lesion has `lesion` after `case`. */
 export function caseCsv(rows: readonly CaseRow[], names: readonly string[]): string {
+  const byLesion = rows.some(({ lesion }) => lesion !== undefined);
   const lines = rows.map((row) => [
     row.case,
+    ...(byLesion ? [row.lesion ?? ''] : []),
     row.status,
     row.reason,
     ...names.map((name) => numberCell(row.features.get(name)?.value ?? null)),
   ]);
-  return csvText([[...CASE_COLUMNS, ...names], ...lines]);
+  const [first, ...others] = CASE_COLUMNS;
+  return csvText([[first, ...(byLesion ? ['lesion'] : []), ...others, ...names], ...lines]);
 }
 
 /** All feature names of the rows, in the order in which they first come. */

@@ -43,6 +43,7 @@ describe('a table of images', () => {
       image: 'a.nii',
       mask: 'm.nii',
       label: 2,
+      lesion: '2',
       organ: 'm.nii',
       organLabel: 5,
       date: null,

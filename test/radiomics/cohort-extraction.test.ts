@@ -47,8 +47,9 @@ function site(name: string, cases = 8): string {
   return folder;
 }
 
-const extractStudy = (folder: string, more: Record<string, unknown> = {}) => {
-  writeFileSync(path.join(folder, 'study.yaml'), STUDY);
+const extractStudy = (folder: string, { imaging, ...more }: Record<string, unknown> = {}) => {
+  const text = imaging === undefined ? STUDY : STUDY.replace('imaging:', `imaging:\n  ${imaging}`);
+  writeFileSync(path.join(folder, 'study.yaml'), text);
   return extractCohortFiles({
     cohort: path.join(folder, 'cohort.yaml'),
     study: path.join(folder, 'study.yaml'),
@@ -191,5 +192,34 @@ describe('a cohort with trouble', () => {
     ]);
     expect(table.rows.length).toBe(2 * 4);
     expect(outcome.failed).toBe(0);
+  });
+
+  it('of several lesions has one row a patient for a study, and one a lesion where that is asked for', async () => {
+    const folder = site('several', 4);
+    const [header, ...images] = readFileSync(path.join(folder, 'images.csv'), 'utf8').trimEnd().split('\n');
+    expect(header).toBe('case,phase,image,mask,label,organ_label');
+    // The liver serves as a second lesion of every case but the last.
+    const others = images.slice(0, -2).map((line) => line.replace(/,1,2$/, ',2,2'));
+    writeFileSync(path.join(folder, 'images.csv'), [header, ...images, ...others].join('\n'));
+    const out = path.join(folder, 'lesions.csv');
+    const patients = (await extractStudy(folder, { imaging: 'lesions: all' })).written;
+    const { rows } = await extractStudy(folder, { imaging: 'lesions: all', byLesion: true, out });
+    expect(rows).toBe(4 + 3);
+    const [byPatient, byLesion] = [readTable(patients), readTable(out)];
+    expect(byLesion.header.slice(0, 4)).toEqual(['case', 'lesion', 'status', 'reason']);
+    expect(byLesion.header).toContain('arterial-minus-portal-venous_ring5_original_firstorder_Mean');
+    const cells = (table: typeof byLesion, name: string, of: string) =>
+      table.rows.filter((row) => row[0] === of).map((row) => Number(row[table.header.indexOf(name)]));
+    for (const name of new Set(byLesion.rows.map((row) => row[0]!))) {
+      const own = cells(byLesion, 'arterial_original_firstorder_Mean', name);
+      const mean = own.reduce((sum, value) => sum + value, 0) / own.length;
+      expect(cells(byPatient, 'arterial_original_firstorder_Mean_mean', name)).toEqual([mean]);
+      expect(cells(byPatient, 'arterial_lesions', name)).toEqual([own.length]);
+    }
+    // Two masks whose lesions go by one label: only a name says which is which.
+    const masks = others.map((line) => line.replace(/labels\.nii\.gz,2,2$/, 'copy.nii.gz,1,2'));
+    writeFileSync(path.join(folder, 'images.csv'), [header, ...images, ...masks].join('\n'));
+    const asked = extractStudy(folder, { imaging: 'lesions: all', byLesion: true, out });
+    await expect(asked).rejects.toMatchObject({ code: 'COHORT_INVALID', message: expect.stringMatching(/3 cases/) });
   });
 });

@@ -206,7 +206,7 @@ describe('a proposal', () => {
     );
     const region = { name: 'lesion', kind: 'lesion', withinOrgan: true } as const;
     const files = { image: 'image.nii.gz', mask: 'mask.nii.gz', organ: null, organLabel: 1, label: 1 };
-    const row = { ...files, case: 'c', phase: '', timepoint: '', date: null, reader: '' };
+    const row = { ...files, lesion: '1', case: 'c', phase: '', timepoint: '', date: null, reader: '' };
     try {
       expect(await regions.of(row, region, '')).toMatchObject({
         status: 'failed',
@@ -221,7 +221,7 @@ describe('a proposal', () => {
     await propose(identityModel(FREE), {});
     writeFileSync(file('drawn.nii.gz'), writeNifti(testVolume(testGrid(SIZE), Uint8Array, (x) => (x < 4 ? 1 : 0))));
     const files = { image: 'image.nii.gz', mask: 'drawn.nii.gz', organ: 'mask.nii.gz', organLabel: 1, label: 1 };
-    const row = { ...files, case: 'c', phase: 'a', timepoint: '', date: null, reader: '' };
+    const row = { ...files, lesion: '1', case: 'c', phase: 'a', timepoint: '', date: null, reader: '' };
     const options = { folder, store: file('organs'), threads: 1, threadFile: REGION_THREAD };
     const whole: ImagingRegion = { name: 'lesion', kind: 'lesion', withinOrgan: true };
     const standard = { within: 'organ' as const, landmarks: LANDMARK_PERCENTILES };

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -66,6 +66,28 @@ describe('amounts on the command line', () => {
 });
 
 describe('stability of a cohort’s images', () => {
+  it('is refused where two lesions of a case go by one name: they would be taken for one', async () => {
+    const folder = path.join(root, 'twins');
+    mkdirSync(folder);
+    writeFileSync(
+      path.join(folder, 'cohort.yaml'),
+      'concordat: 1\ntable: c.csv\nid: id\nimages: {table: images.csv}\n',
+    );
+    const lines = [
+      'p1,a.nii,left.nii,',
+      'p1,a.nii,right.nii,',
+      'p1,a.nii,left-2.nii,second',
+      'p1,a.nii,right-2.nii,second',
+    ];
+    writeFileSync(path.join(folder, 'images.csv'), `case,image,mask,reader\n${lines.join('\n')}\n`);
+    const readers = { perturbation: null, repeats: 2, seed: 1, threads: 1, onReading: () => undefined };
+    const asked = cohortMeasurements({ cohort: path.join(folder, 'cohort.yaml'), ...readers });
+    await expect(asked).rejects.toMatchObject({
+      code: 'COHORT_INVALID',
+      hint: expect.stringMatching(/column `lesion`/),
+    });
+  });
+
   it('is measured on as many perturbations of each lesion, phase by phase', async () => {
     const [made] = phantomCohort({ seed: 6, sites: ['alder'], casesPerSite: 4, modality: 'CT' });
     const folder = path.join(root, 'alder');

@@ -8,7 +8,7 @@ import type { Perturbation } from '../../../shared/perturbation.js';
 import type { ImageRow } from '../../imaging/images-table.js';
 import { requireAcceptedMask } from '../../imaging/shell/accepted-mask.js';
 import { caseFeatureNames, caseFeatures, type ExtractedRegion } from '../case-features.js';
-import { type CasePlan, casePlans } from '../case-plan.js';
+import { type CasePlan, casePlans, lesionPlans } from '../case-plan.js';
 import { comparisons } from '../comparisons.js';
 import { missingDeepFeatures } from '../deep/encode.js';
 import type { RegionPatch } from '../deep/region-patch.js';
@@ -52,12 +52,33 @@ export interface CohortExtractionOptions {
  * One row of features for each case of the table, in its order. What was extracted before, from the same bytes with the same settings, is taken from
  * the cache, so an interrupted run goes on where it stopped. A case that cannot be read gets a row that says why.
  */
-export async function extractCohort(
+export function extractCohort(
   imaging: Imaging,
   rows: readonly ImageRow[],
   options: CohortExtractionOptions,
 ): Promise<CaseRow[]> {
-  const plans = casePlans(imaging, rows);
+  return extractPlans(imaging, casePlans(imaging, rows), options);
+}
+
+/**
+ * One row for each lesion of every case, with the features that a study of one lesion a patient would have. For looking at lesions and for other programs: a
+ * study's rows are patients.
+ *
+ * @throws ConcordatError COHORT_INVALID where two lesions of a case cannot be told apart.
+ */
+export function extractLesions(
+  imaging: Imaging,
+  rows: readonly ImageRow[],
+  options: CohortExtractionOptions,
+): Promise<CaseRow[]> {
+  return extractPlans({ ...imaging, lesions: 'largest' }, lesionPlans(imaging, casePlans(imaging, rows)), options);
+}
+
+async function extractPlans(
+  imaging: Imaging,
+  plans: readonly (CasePlan & { readonly lesion?: string })[],
+  options: CohortExtractionOptions,
+): Promise<CaseRow[]> {
   const regions = studyRegions(imaging, options);
   let done = 0;
   let failed = 0;
@@ -72,12 +93,12 @@ export async function extractCohort(
       return kept;
     },
   };
-  const one = async (plan: CasePlan): Promise<CaseRow> => {
+  const one = async (plan: CasePlan & { readonly lesion?: string }): Promise<CaseRow> => {
     const row = await caseRow(imaging, plan, named);
     done++;
     if (row.status === 'failed') failed++;
     options.onCase?.(done, plans.length, failed);
-    return row;
+    return plan.lesion === undefined ? row : { ...row, lesion: plan.lesion };
   };
   try {
     const found = await inOrder(plans, 2 * options.threads, one);
