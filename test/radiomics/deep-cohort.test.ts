@@ -9,13 +9,16 @@ import { cohortMeasurements } from '../../cli/stability.js';
 import { checkEncoders } from '../../cli/study-encoders.js';
 import { ConcordatError } from '../../shared/errors.js';
 import { imagingSchema } from '../../shared/imaging.js';
+import { perturbationSchema } from '../../shared/perturbation.js';
 import { parseStudy } from '../../shared/study-parse.js';
 import { readTable } from '../../site-agent/cohort-files.js';
 import type { Mask, Volume } from '../../site-agent/imaging/volume.js';
+import { perturbed } from '../../site-agent/radiomics/perturb/perturb.js';
 import { defaultSettings } from '../../site-agent/radiomics/settings.js';
 import { RegionExtraction } from '../../site-agent/radiomics/shell/cohort-extraction.js';
 import type { Encoders } from '../../site-agent/radiomics/shell/encoders.js';
 import { ensureFeatures, readFeatures } from '../../site-agent/radiomics/shell/feature-store.js';
+import { writeQualityReport } from '../../site-agent/radiomics/shell/quality-report.js';
 import { ensureRepeats, readRepeats } from '../../site-agent/radiomics/shell/repeat-store.js';
 import { studyFeatureNames } from '../../site-agent/radiomics/study-names.js';
 import {
@@ -77,7 +80,7 @@ function site(name: string, model: Uint8Array | null = MODEL): { folder: string;
   if (model !== null) putModel(folder, model);
   return { folder, table: 'images.csv' };
 }
-const how = { threads: 2, threadFile: THREAD };
+const how = { threads: 1, threadFile: THREAD };
 
 /** What the slow twin says of the region of a label. */
 const twin = (image: Volume, mask: Mask, label = 1) =>
@@ -103,7 +106,7 @@ describe('deep features of a study’s images', () => {
   const place = site('study');
 
   it('are features like the others: by phase, time point, difference and delta, equal to a slow twin', async () => {
-    const { rows: found } = await ensureFeatures(imaging, place, how);
+    const { rows: found } = await ensureFeatures(imaging, place, { ...how, threads: 2 });
     expect(found.map(({ case: id, status }) => [id, status])).toEqual([
       ['one', 'ok'],
       ['broken', 'partial'],
@@ -137,10 +140,7 @@ describe('deep features of a study’s images', () => {
     );
     expect(found[1]!.reason).toMatch(/^after arterial lesion: IMAGE_/);
     expect(found[1]!.features.get('before_arterial_deep_tiny_0')!.value).not.toBeNull();
-    // The table that a study reads, and the same numbers from the cache in one thread.
-    const text = readFileSync((await ensureFeatures(imaging, place, { ...how, threads: 1 })).file, 'utf8');
     expect(readFeatures(imaging, place).header.slice(3)).toEqual(names);
-    expect(text).not.toContain('NaN');
   });
 
   it('of several lesions follow the study’s rule', async () => {
@@ -280,21 +280,63 @@ describe('deep features of repeated readings', () => {
   writeTinySite(folder, readers, [{ id: 'one' }, { id: 'two' }, { id: 'three' }]);
   putModel(folder);
 
+  const place = { folder, table: 'images.csv' };
+  const studyText = (source: object) =>
+    stringify({
+      concordat: 1,
+      name: 'readings',
+      cohort: { endpoint: { type: 'binary', column: 'mvi' }, features: ['arterial_deep_tiny_0'] },
+      imaging: { phases: ['arterial'], settings: SETTINGS, deep: [encoder()] },
+      sites: { training: ['alder', 'birch', 'cedar'] },
+      selection: { stability: { minimum: 0.5, repeats: 2, source } },
+      model: { type: 'logistic' },
+      validation: { folds: 2 },
+    });
+  const studyOf = (source: object) => parseStudy(studyText(source), 'study.yaml');
+
+  it('are of the perturbed image and mask, and stand in the quality report', async () => {
+    const amounts = { translateMm: 2, noise: 1 };
+    const study = studyOf({ type: 'perturbations', ...amounts });
+    await ensureFeatures(study.imaging!, place, how);
+    await ensureRepeats(study, place, how);
+    const table = readRepeats(study, place)!;
+    const at = table.header.indexOf('arterial_deep_tiny_0');
+    const files = readTable(path.join(folder, 'images.csv'));
+    for (const [id, reading, ...cells] of table.rows) {
+      const row = readers.findIndex((one) => one.case === id && one.reader === '');
+      const { image, mask } = readers[row]!;
+      const [imageFile, maskFile] = ['image', 'mask'].map((name) => files.rows[row]![files.header.indexOf(name)]!);
+      const digest = (name: string) => sha256Of(readFileSync(path.join(folder, name)));
+      const seed = {
+        seed: study.seed,
+        reading: Number(reading),
+        lesion: `${digest(maskFile!)} 1`,
+        image: digest(imageFile!),
+      };
+      const lesion = { ...mask, data: mask.data.map((value) => (value === 1 ? 1 : 0)) };
+      const seen = perturbed({ image: image!, lesion, organ: null }, perturbationSchema.parse(amounts), seed);
+      const [expected, drawn] = [twin(seen.image, seen.lesion), twin(image!, mask)];
+      for (const [k, value] of expected.entries()) expect(Number(cells[at - 2 + k])).toBeCloseTo(value, 5);
+      expect(Math.max(...expected.map((value, k) => Math.abs(value - drawn[k]!)))).toBeGreaterThan(0.01);
+    }
+    writeFileSync(path.join(folder, 'study.yaml'), studyText({ type: 'readers' }));
+    const report = await writeQualityReport({
+      cohort: path.join(folder, 'cohort.yaml'),
+      study: path.join(folder, 'study.yaml'),
+      out: path.join(folder, 'quality'),
+      threads: 1,
+      at: '2026-11-21',
+      onCase: () => undefined,
+      onExtracted: () => undefined,
+    });
+    expect(report.features!.list.map(({ name }) => name)).toEqual([
+      'arterial_original_firstorder_Mean',
+      ...[0, 1, 2].map((index) => `arterial_deep_tiny_${index}`),
+    ]);
+  });
+
   it('follow the mask of each reader in a study, and in `concordat stability`', async () => {
-    const study = parseStudy(
-      stringify({
-        concordat: 1,
-        name: 'readings',
-        cohort: { endpoint: { type: 'binary', column: 'mvi' }, features: ['arterial_deep_tiny_0'] },
-        imaging: { phases: ['arterial'], settings: SETTINGS, deep: [encoder()] },
-        sites: { training: ['alder', 'birch', 'cedar'] },
-        selection: { stability: { minimum: 0.5, source: { type: 'readers' } } },
-        model: { type: 'logistic' },
-        validation: { folds: 2 },
-      }),
-      'study.yaml',
-    );
-    const place = { folder, table: 'images.csv' };
+    const study = studyOf({ type: 'readers' });
     await ensureRepeats(study, place, how);
     const table = readRepeats(study, place)!;
     const at = table.header.indexOf('arterial_deep_tiny_0');

@@ -10,10 +10,10 @@ import { convolution, sha256Of } from './tiny-models.js';
 const SIZE: Vec3 = [14, 12, 9];
 const GRID = testGrid(SIZE, { spacingMm: [1, 1.5, 2], origin: [-3, 7, 20] });
 
-/** Noise, with `bright` added to the head half of the patch and taken from the other: a mean over the lesion hardly sees it. */
+/** Noise, with `bright` added to the head half of the patch and taken from the other: a mean over the lesion does not see it. */
 export function tinyImage(seed: string, bright = 0): Volume {
   const random = seededRandom('deep sites', seed);
-  return testVolume(GRID, Int16Array, (_x, _y, z) => Math.round(30 * random.normal() + (z > 4 ? bright : -bright)));
+  return testVolume(GRID, Int16Array, (_x, _y, z) => Math.round(30 * random.normal() + Math.sign(z - 4) * bright));
 }
 
 /** Lesion 1, larger than lesion 2. */
