@@ -94,6 +94,7 @@ export function memorySiteStore(): SiteStore {
     setSetting: (key, value) => void settings.set(key, value),
     getSetting: (key) => settings.get(key) ?? null,
     settings: () => new Map([...settings].sort(([a], [b]) => (a < b ? -1 : 1))),
+    exclusively: (act) => act(),
     appendLedger: (entry) => ledger.push(entry),
     ledger: () => [...ledger],
   };

@@ -51,6 +51,11 @@ export function guardedStore<T>(place: string, action: () => T): T {
   }
 }
 
+/** All of it or nothing, with the right to write from its first read on; within another one it is part of that. */
+export function inTransaction<T>(db: Database.Database, act: () => T): T {
+  return db.inTransaction ? act() : (db.transaction(act).immediate() as T);
+}
+
 /** SQL of an append-only log in the table `name`. */
 export function logTable(name: 'events' | 'records'): string {
   return `CREATE TABLE IF NOT EXISTS ${name} (
@@ -77,10 +82,10 @@ export function sqliteLog(
     append: (records: readonly NewRecord[]) =>
       guardedStore(place, () => {
         let sequence = 0;
-        db.transaction(() => {
+        inTransaction(db, () => {
           sequence = (last.get() as { sequence: number }).sequence;
           for (const { study, type, payload } of records) insert.run(++sequence, study, type, Buffer.from(payload));
-        }).immediate();
+        });
         return sequence;
       }),
     // Read page by page, so that a long log is never held in memory and appends may happen meanwhile.

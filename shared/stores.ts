@@ -71,6 +71,8 @@ export interface SiteStore extends EventStore, BlobStore {
   setSetting(key: string, value: string): void;
   getSetting(key: string): string | null;
   settings(): ReadonlyMap<string, string>;
+  /** Nobody else, in this process or another, writes the log or settings while it runs: what it reads stays so until it has written. */
+  exclusively<T>(act: () => T): T;
   /** The egress ledger: append-only lines; the caller chains their hashes. Returns the line's number from 1. */
   appendLedger(entry: string): number;
   ledger(): readonly string[];

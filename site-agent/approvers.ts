@@ -88,8 +88,9 @@ export interface ApproverSignature {
   readonly name: string;
   /** Ed25519, hexadecimal. */
   readonly publicKey: string;
-  readonly decision: 'approved' | 'declined';
-  /** Digest of the cohort that the person was shown; empty where declined. */
+  /** `resumed`: that an approved study goes on after this site was restored from a backup. */
+  readonly decision: 'approved' | 'declined' | 'resumed';
+  /** Digest of the cohort that the person was shown, for `resumed` with the instant of the restore; empty where declined. */
   readonly cohortDigest: string;
   readonly ruleDigest: string;
   /** RFC 3339. */
@@ -144,8 +145,14 @@ export function validSignatures(
       signed.cohortDigest === cohortDigest &&
       signed.ruleDigest === digest &&
       rule.approvers.some(({ name, publicKey }) => name === signed.name && publicKey === signed.publicKey) &&
-      given.findIndex((other) => other.decision === decision && other.publicKey === signed.publicKey) === at &&
-      approverIsSigned(subject, signed),
+      approverIsSigned(subject, signed) &&
+      given.findIndex(
+        (other) =>
+          other.decision === decision &&
+          other.publicKey === signed.publicKey &&
+          other.cohortDigest === cohortDigest &&
+          other.ruleDigest === digest,
+      ) === at,
   );
 }
 
@@ -169,7 +176,7 @@ export function signAsApprover(
   const publicKey = toHex(ed25519PublicKey(seed));
   requireApprover(rule, { name, publicKey });
   if (decision === 'approved') {
-    const approved = earlier.filter((signed) => signed.decision === 'approved');
+    const approved = earlier.filter((signed) => signed.decision === decision);
     if (approved.some((signed) => signed.ruleDigest !== ruleDigest(rule)))
       throw new ConcordatError(
         'POLICY_APPROVERS_CHANGED',
@@ -181,7 +188,12 @@ export function signAsApprover(
         'the cohort is no longer the one that another approver has signed for',
       );
   }
-  if (earlier.some((signed) => signed.decision === decision && signed.publicKey === publicKey))
+  const isSame = (signed: ApproverSignature) =>
+    signed.decision === decision &&
+    signed.publicKey === publicKey &&
+    // Approvers that changed, or another restore, leave the person free to sign again.
+    (decision !== 'resumed' || (signed.cohortDigest === cohortDigest && signed.ruleDigest === ruleDigest(rule)));
+  if (earlier.some(isSame))
     throw new ConcordatError('POLICY_APPROVER_REPEATED', 'this person has signed this decision already');
   const signed = { name, publicKey, decision, cohortDigest, ruleDigest: ruleDigest(rule), at };
   return { ...signed, signature: signStatement(seed, approverStatement(subject, signed)) };
@@ -196,7 +208,7 @@ export function signaturesMissing(
   cohortDigest: string,
 ): number {
   const signed = validSignatures(rule, subject, given, decision, cohortDigest).length;
-  return Math.max(0, (decision === 'approved' ? rule.required : 1) - signed);
+  return Math.max(0, (decision === 'declined' ? 1 : rule.required) - signed);
 }
 
 /** One approver is enough to decline. Throws SITE_ALREADY_DECIDED. */
@@ -217,7 +229,7 @@ export function requireSigned(
   decision: ApproverSignature['decision'],
   cohortDigest: string,
 ): void {
-  if (decision === 'approved') requireNotDeclined(rule, subject, given);
+  if (decision !== 'declined') requireNotDeclined(rule, subject, given);
   const missing = signaturesMissing(rule, subject, given, decision, cohortDigest);
   if (missing > 0)
     throw new ConcordatError(

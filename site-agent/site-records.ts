@@ -109,6 +109,11 @@ export function knownStudies(store: Pick<EventStore, 'replay'>): KnownStudy[] {
   return new SiteLog(store).all();
 }
 
+/** The study as the log has it at this instant: another command may have written since it was read. */
+export function asItIsNow(store: Pick<EventStore, 'replay'>, known: KnownStudy): KnownStudy {
+  return knownStudies(store).find(({ studyHash }) => studyHash === known.studyHash) ?? known;
+}
+
 function withRecord(
   known: KnownStudy | undefined,
   studyHash: string,

@@ -6,7 +6,7 @@ import { folderKeys } from '../shared/key-folder.js';
 import { type FolderKeys, sealBytes, unsealBytes, withEither } from '../shared/key-vault.js';
 import { blobMissing, secretMissing } from '../shared/memory-stores.js';
 import { Secret } from '../shared/secret.js';
-import { guardedStore, logTable, openSqlite, type SqliteBytes, sqliteLog } from '../shared/sqlite.js';
+import { guardedStore, inTransaction, logTable, openSqlite, type SqliteBytes, sqliteLog } from '../shared/sqlite.js';
 import type { SiteStore } from '../shared/stores.js';
 
 /** Version of the tables. */
@@ -100,13 +100,14 @@ export function openSiteStore(folder: string): SiteStore {
         (rows as { readonly key: string; readonly value: string }[]).map(({ key, value }) => [key, value]),
       );
     },
+    exclusively: (act) => attempt(() => inTransaction(db, act)),
     appendLedger: (entry) =>
       attempt(() => {
         let line = 0;
-        db.transaction(() => {
+        inTransaction(db, () => {
           line = (ledgerLength.get() as { line: number }).line + 1;
           db.prepare('INSERT INTO ledger (line, entry) VALUES (?, ?)').run(line, entry);
-        }).immediate();
+        });
         return line;
       }),
     ledger: () =>

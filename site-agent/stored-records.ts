@@ -35,7 +35,7 @@ const RECORDS: ShapesOf<SiteRecord> = {
     signed: z.looseObject({
       name: z.string(),
       publicKey: hashShape,
-      decision: z.enum(['approved', 'declined']),
+      decision: z.enum(['approved', 'declined', 'resumed']),
       cohortDigest: z.string(),
       ruleDigest: hashShape,
       at: z.string(),

@@ -53,7 +53,7 @@ export function registerSiteDecisions(site: Command): void {
         const nowMs = Date.now();
         if (rule !== null && key !== null)
           signForSite(store, found, rule, { site: name, key, decision: 'declined', cohortDigest: '', nowMs });
-        decide(store, findStudy(found.studyHash, await studiesOf(store)), {
+        decide(store, found, {
           site: name,
           signingKey,
           frozen: null,
@@ -131,7 +131,7 @@ async function approve(digits: string, options: ApproveOptions, out: Output): Pr
   const { readEnrolled, readSiteKeys } = await import('../../site-agent/keys.js');
   const { leavesByComputation } = await import('../../site-agent/preview.js');
   const { sitePolicy } = await import('../run-site.js');
-  const { acceptHistory, historyOf } = await import('../../site-agent/shell/restored.js');
+  const { acceptHistory, historyOf, resumedDigest } = await import('../../site-agent/shell/restored.js');
   const { approvalPicture } = await import('../approval-picture.js');
   const { trustedRoster } = await import('../../site-agent/roster-store.js');
   const { signForSite } = await import('../../site-agent/shell/approver-decide.js');
@@ -180,26 +180,15 @@ async function approve(digits: string, options: ApproveOptions, out: Output): Pr
       out.result('Nothing was decided.', { ...picture.data, decision: null });
       return;
     }
-    if (again) {
-      acceptHistory(store, known);
-      out.result(
-        'Approved to go on. Start the agent again: it takes the whole plan as released and goes on from there.',
-        {
-          ...picture.data,
-          decision: 'approved',
-          restored: true,
-        },
-      );
-      return;
-    }
     const nowMs = Date.now();
     if (rule !== null && key !== null) {
       const startOver = options.startOver === true;
-      const cohortDigest = grounds.frozen.digest;
+      const { digest } = grounds.frozen;
+      const cohortDigest = again ? resumedDigest(store, digest) : digest;
       const missing = signForSite(store, known, rule, {
         site,
         key,
-        decision: 'approved',
+        decision: again ? 'resumed' : 'approved',
         cohortDigest,
         nowMs,
         startOver,
@@ -215,7 +204,14 @@ async function approve(digits: string, options: ApproveOptions, out: Output): Pr
         return;
       }
     }
-    decide(store, findStudy(known.studyHash, await studiesOf(store)), {
+    if (again) {
+      acceptHistory(store, known, { site, cohortDigest: grounds.frozen.digest, rule });
+      const text =
+        'Approved to go on. Start the agent again: it takes the whole plan as released and goes on from there.';
+      out.result(text, { ...picture.data, decision: 'approved', restored: true });
+      return;
+    }
+    decide(store, known, {
       site,
       signingKey,
       frozen: grounds.frozen,

@@ -7,8 +7,9 @@ import {
   signAsApprover,
   signaturesMissing,
 } from '../approvers.js';
-import { encodeSiteRecord, type KnownStudy, knownStudies } from '../site-records.js';
+import { asItIsNow, encodeSiteRecord, type KnownStudy } from '../site-records.js';
 import { requireUndecided } from './decide.js';
+import { requireRestored } from './restored.js';
 
 export interface ApproverDecision {
   readonly site: string;
@@ -26,19 +27,22 @@ export interface ApproverDecision {
  * have signed and the site has not decided (a crash came between the two) nothing is signed again. Throws what
  * `signAsApprover` and `requireUndecided` throw, SITE_ALREADY_DECIDED where an approver has declined.
  */
-export function signForSite(store: SiteStore, known: KnownStudy, rule: ApprovalRule, by: ApproverDecision): number {
-  requireUndecided(known);
-  const { studyHash, rosterVersion, rosterHash } = known;
-  const subject = { site: by.site, studyHash, rosterVersion, rosterHash };
-  const missing = (given: readonly ApproverSignature[]) =>
-    signaturesMissing(rule, subject, given, by.decision, by.cohortDigest);
-  const earlier = by.startOver === true ? [] : known.approvers;
-  if (by.decision === 'approved') requireNotDeclined(rule, subject, known.approvers);
-  if (missing(earlier) === 0) return 0;
-  const at = new Date(by.nowMs).toISOString();
-  const { key, decision, cohortDigest } = by;
-  const signed = signAsApprover(rule, subject, earlier, { key, decision, cohortDigest, at });
-  store.append([encodeSiteRecord(studyHash, { type: 'approverSigned', signed, startsOver: by.startOver === true })]);
-  // Another person may have signed beside: what counts is what the log says now.
-  return missing(knownStudies(store).find((study) => study.studyHash === studyHash)!.approvers);
+export function signForSite(store: SiteStore, read: KnownStudy, rule: ApprovalRule, by: ApproverDecision): number {
+  return store.exclusively(() => {
+    const known = asItIsNow(store, read);
+    if (by.decision === 'resumed') requireRestored(store, known);
+    else requireUndecided(known);
+    const { studyHash, rosterVersion, rosterHash } = known;
+    const subject = { site: by.site, studyHash, rosterVersion, rosterHash };
+    const missing = (given: readonly ApproverSignature[]) =>
+      signaturesMissing(rule, subject, given, by.decision, by.cohortDigest);
+    const earlier = by.startOver === true ? [] : known.approvers;
+    if (by.decision !== 'declined') requireNotDeclined(rule, subject, known.approvers);
+    if (missing(earlier) === 0) return 0;
+    const at = new Date(by.nowMs).toISOString();
+    const { key, decision, cohortDigest } = by;
+    const signed = signAsApprover(rule, subject, earlier, { key, decision, cohortDigest, at });
+    store.append([encodeSiteRecord(studyHash, { type: 'approverSigned', signed, startsOver: by.startOver === true })]);
+    return missing(asItIsNow(store, known).approvers);
+  });
 }

@@ -17,7 +17,7 @@ import { type FrozenCohort, freezeCohort } from '../cohort-freeze.site.js';
 import { requireNotDominated } from '../dominance.site.js';
 import { overlapDecision, ownCohort } from '../guard.js';
 import { evaluateStudy, type Policy } from '../policy.js';
-import { encodeSiteRecord, type KnownStudy, knownStudies } from '../site-records.js';
+import { asItIsNow, encodeSiteRecord, type KnownStudy, knownStudies } from '../site-records.js';
 import { originsAt } from './earlier-bundles.js';
 import { caseSecret, removedCases } from './removals.js';
 import { restoredAt } from './restored.js';
@@ -114,7 +114,7 @@ export function requireUndecided(known: Pick<KnownStudy, 'approval' | 'closed'>)
 }
 
 /**
- * Signs the decision and writes it durably; the running agent sends it. Throws SITE_ALREADY_DECIDED, STUDY_WRONG_PHASE,
+ * Signs the decision and writes it durably, once whoever else decides at the same instant; the running agent sends it. Throws SITE_ALREADY_DECIDED, STUDY_WRONG_PHASE,
  * POLICY_APPROVAL_INCOMPLETE where the policy names approvers and too few of them have signed it.
  */
 export function decide(
@@ -131,6 +131,10 @@ export function decide(
     readonly rule: ApprovalRule | null;
   },
 ): Approval {
+  return store.exclusively(() => decideOn(store, asItIsNow(store, known), decision));
+}
+
+function decideOn(store: SiteStore, known: KnownStudy, decision: Parameters<typeof decide>[2]): Approval {
   requireUndecided(known);
   const approved = decision.decision === 'approved';
   if (decision.rule !== null) {
@@ -174,6 +178,10 @@ export function withdraw(
   known: KnownStudy,
   by: { readonly signingKey: Secret; readonly reason: string; readonly nowMs: number },
 ): Approval {
+  return store.exclusively(() => withdrawFrom(store, asItIsNow(store, known), by));
+}
+
+function withdrawFrom(store: SiteStore, known: KnownStudy, by: Parameters<typeof withdraw>[2]): Approval {
   if (known.closed !== null)
     throw new ConcordatError('STUDY_WRONG_PHASE', `the study is ${known.closed.phase}: ${known.closed.reason}`);
   if (known.approval?.decision !== 'approved')

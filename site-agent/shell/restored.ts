@@ -1,6 +1,7 @@
 import { ConcordatError } from '../../shared/errors.js';
 import type { SiteStore } from '../../shared/stores.js';
-import { type KnownStudy, knownStudies } from '../site-records.js';
+import { type ApprovalRule, requireSigned } from '../approvers.js';
+import { asItIsNow, type KnownStudy, knownStudies } from '../site-records.js';
 
 /**
  * After a start from a backup the site does not know what it signed since. Nobody can tell it for certain: who withholds
@@ -27,9 +28,32 @@ export function historyOf(store: SiteStore, studyHash: string): 'known' | 'unkno
   return value === 'unknown' || value === 'accepted' ? value : 'known';
 }
 
-/** A person's new approval of a study whose history is unknown. Throws STUDY_WRONG_PHASE where there is nothing to approve. */
-export function acceptHistory(store: SiteStore, { studyHash, closed }: KnownStudy): void {
+/** Throws STUDY_WRONG_PHASE where there is nothing to approve after a restore. */
+export function requireRestored(store: SiteStore, { studyHash, closed }: KnownStudy): void {
   if (closed !== null || historyOf(store, studyHash) !== 'unknown')
     throw new ConcordatError('STUDY_WRONG_PHASE', 'the study does not wait for a new approval after a restore');
-  store.setSetting(unknownKey(studyHash), 'accepted');
+}
+
+/** What approvers sign after a restore: the cohort, and which restore. */
+export function resumedDigest(store: SiteStore, cohortDigest: string): string {
+  return `${cohortDigest} restored ${restoredAt(store) ?? ''}`;
+}
+
+/**
+ * New approval of a study whose history is unknown. Throws STUDY_WRONG_PHASE, and POLICY_APPROVAL_INCOMPLETE where the policy
+ * names approvers and too few of them have signed that it goes on.
+ */
+export function acceptHistory(
+  store: SiteStore,
+  read: KnownStudy,
+  by: { readonly site: string; readonly cohortDigest: string; readonly rule: ApprovalRule | null },
+): void {
+  store.exclusively(() => {
+    const known = asItIsNow(store, read);
+    requireRestored(store, known);
+    const { studyHash, rosterVersion, rosterHash, approvers } = known;
+    const subject = { site: by.site, studyHash, rosterVersion, rosterHash };
+    if (by.rule !== null) requireSigned(by.rule, subject, approvers, 'resumed', resumedDigest(store, by.cohortDigest));
+    store.setSetting(unknownKey(studyHash), 'accepted');
+  });
 }

@@ -108,8 +108,9 @@ test('under `continue` nothing is contributed before a person has approved again
   expect(alder.problems()).toEqual(['SITE_RESTORED', 'SITE_RESTORED']);
   alder.agent.stop();
   const known = knownStudies(backup).find(({ studyHash }) => studyHash === hash)!;
-  acceptHistory(backup, known);
-  expect(() => acceptHistory(backup, known)).toThrow(expect.objectContaining({ code: 'STUDY_WRONG_PHASE' }));
+  const by = { site: 'alder', cohortDigest: known.cohort!.digest, rule: null };
+  acceptHistory(backup, known, by);
+  expect(() => acceptHistory(backup, known, by)).toThrow(expect.objectContaining({ code: 'STUDY_WRONG_PHASE' }));
   await alder.start();
   expect(alder.problems()).toHaveLength(2);
   const now = vectorsOf(guardOf(backup));

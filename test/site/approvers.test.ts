@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ed25519PublicKey } from '../../shared/ed25519.js';
 import { ConcordatError } from '../../shared/errors.js';
@@ -18,9 +19,10 @@ import { parsePolicy } from '../../site-agent/policy.js';
 import { type ApproverDecision, signForSite } from '../../site-agent/shell/approver-decide.js';
 import { makeApproverKey, readApproverKey } from '../../site-agent/shell/approver-key.js';
 import { decide, decisionGrounds } from '../../site-agent/shell/decide.js';
+import { acceptHistory, historyOf, markRestored, resumedDigest } from '../../site-agent/shell/restored.js';
 import { encodeSiteRecord, type KnownStudy, knownStudies } from '../../site-agent/site-records.js';
 import { openSiteStore } from '../../site-agent/store.js';
-import { simulatedTable, smallStudy } from '../e2e/support.js';
+import { concordat, simulatedTable, smallStudy } from '../e2e/support.js';
 
 /** A hospital lets named persons approve, two of them if it likes. */
 const person = (name: string, fill: number): ApproverKey => ({ name, seed: new Secret(new Uint8Array(32).fill(fill)) });
@@ -192,10 +194,10 @@ describe('named approvers', () => {
     sign(ADA, TWO, { decision: 'declined', cohortDigest: '' });
     // Ben's command had read the store before the decline was in it.
     const by = { site: 'alder', key: BEN, cohortDigest: frozen().digest, nowMs: 1_000, startOver: true } as const;
-    expect(signForSite(store, before, TWO, { ...by, decision: 'approved' })).toBe(1);
+    expect(codeOf(() => signForSite(store, before, TWO, { ...by, decision: 'approved' }))).toBe('SITE_ALREADY_DECIDED');
     expect(known().approvers.map(({ name, decision }) => [name, decision])).toEqual([
+      [ADA.name, 'approved'],
       [ADA.name, 'declined'],
-      [BEN.name, 'approved'],
     ]);
     expect(codeOf(() => sign(ADA))).toBe('SITE_ALREADY_DECIDED');
     expect(codeOf(() => decideAs('approved'))).toBe('SITE_ALREADY_DECIDED');
@@ -204,6 +206,98 @@ describe('named approvers', () => {
     expect(sign(EVE, others, { startOver: true })).toBe(1);
     expect(sign(BEN, others)).toBe(0);
     expect(decideAs('approved', others).decision).toBe('approved');
+  });
+});
+
+describe('two commands at the same instant', () => {
+  const now = (before: KnownStudy, decision: 'approved' | 'declined') =>
+    decide(store, before, {
+      site: 'alder',
+      signingKey: SITE_KEY,
+      frozen: frozen(),
+      decision,
+      reason: '',
+      nowMs: 3_000,
+      rule: null,
+    });
+  const decisions = () => [...store.replay({ study: HASH })].filter(({ type }) => type === 'decided');
+
+  it('one approves and one declines what both had read as open: one of them is told, and one decision is written', () => {
+    for (const [first, second] of [
+      ['approved', 'declined'],
+      ['declined', 'approved'],
+    ] as const) {
+      const before = known();
+      const approval = now(before, first);
+      expect(codeOf(() => now(before, second))).toBe('SITE_ALREADY_DECIDED');
+      expect(known().approval).toEqual(approval);
+      expect(decisions()).toHaveLength(1);
+      store.close();
+      rmSync(path.join(folder, 'site.db'));
+      for (const file of ['site.db-wal', 'site.db-shm']) rmSync(path.join(folder, file), { force: true });
+      store = openSiteStore(folder);
+      proposeTo(store);
+    }
+  });
+
+  it('one person signs in two windows: once', () => {
+    const before = known();
+    const by = { site: 'alder', key: ADA, decision: 'approved', cohortDigest: frozen().digest, nowMs: 1 } as const;
+    expect(signForSite(store, before, TWO, by)).toBe(1);
+    expect(codeOf(() => signForSite(store, before, TWO, by))).toBe('POLICY_APPROVER_REPEATED');
+    expect(known().approvers).toHaveLength(1);
+  });
+
+  it('real processes: both wait for the store, one decides', async () => {
+    const other = mkdtempSync(path.join(os.tmpdir(), 'concordat-at-once-'));
+    await initSite(other, 'alder');
+    const theirs = openSiteStore(other);
+    proposeTo(theirs);
+    theirs.close();
+    const held = new Database(path.join(other, 'site.db'));
+    held.exec('BEGIN IMMEDIATE');
+    const both = ['no time', 'no interest'].map((reason) =>
+      concordat(['site', 'decline', HASH.slice(0, 12), '--dir', other, '--reason', reason, '--json']),
+    );
+    // Long enough for both to have read an open study, if they read before they may write.
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    held.exec('COMMIT');
+    held.close();
+    const ended = await Promise.all(both);
+    expect(ended.map(({ status }) => status).sort()).toEqual([0, 3]);
+    expect(ended.find(({ status }) => status === 3)!.stdout).toContain('SITE_ALREADY_DECIDED');
+    const after = openSiteStore(other);
+    expect([...after.replay({ study: HASH })].filter(({ type }) => type === 'decided')).toHaveLength(1);
+    after.close();
+    rmSync(other, { recursive: true, force: true });
+  }, 60_000);
+});
+
+describe('going on after a restore', () => {
+  const digest = () => resumedDigest(store, frozen().digest);
+  const goOn = (rule: ApprovalRule | null) =>
+    acceptHistory(store, known(), { site: 'alder', cohortDigest: frozen().digest, rule });
+  const resumed = (key: ApproverKey) => sign(key, TWO, { decision: 'resumed', cohortDigest: digest() });
+
+  it('needs as many persons as the approval did, each for this restore', () => {
+    expect(codeOf(() => resumed(ADA))).toBe('STUDY_WRONG_PHASE');
+    sign(ADA);
+    sign(BEN);
+    decideAs('approved');
+    markRestored(store, 5_000);
+    expect(codeOf(() => goOn(TWO))).toBe('POLICY_APPROVAL_INCOMPLETE');
+    expect(resumed(ADA)).toBe(1);
+    expect(codeOf(() => resumed(ADA))).toBe('POLICY_APPROVER_REPEATED');
+    expect(codeOf(() => goOn(TWO))).toBe('POLICY_APPROVAL_INCOMPLETE');
+    expect(historyOf(store, HASH)).toBe('unknown');
+    // Restored once more: what was signed for the first time counts no more.
+    markRestored(store, 6_000);
+    expect(resumed(BEN)).toBe(1);
+    expect(codeOf(() => goOn(TWO))).toBe('POLICY_APPROVAL_INCOMPLETE');
+    expect(resumed(ADA)).toBe(0);
+    goOn(TWO);
+    expect(historyOf(store, HASH)).toBe('accepted');
+    expect(known().approval?.decision).toBe('approved');
   });
 });
 
