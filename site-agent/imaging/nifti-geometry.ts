@@ -40,13 +40,18 @@ export function niftiGeometry(header: NiftiHeader): NiftiGeometry {
         : 0
       : (flip[row]! * chosen[4 * row + axis]!) / columnLength(chosen, axis);
   });
+  const position = flip.map((sign, row) => (chosen === null ? 0 : zeroAsZero(sign * chosen[4 * row + 3]! * mmPerUnit)));
+  // Numbers near the end of their range overflow on the way.
+  if (!isOrthonormal(direction) || !position.every(Number.isFinite))
+    throw new ConcordatError(
+      'IMAGE_GEOMETRY_UNUSABLE',
+      `the ${chosen === sform ? 'sform' : 'qform'} of the header gives the image no position`,
+    );
   return {
     grid: {
       size: size as unknown as Vec3,
       spacingMm: spacing.map((length) => length * mmPerUnit) as unknown as Vec3,
-      origin: flip.map((sign, row) =>
-        chosen === null ? 0 : zeroAsZero(sign * chosen[4 * row + 3]! * mmPerUnit),
-      ) as unknown as Vec3,
+      origin: position as unknown as Vec3,
       direction: direction.map(zeroAsZero),
     },
     source: chosen === null ? 'none' : chosen === sform ? 'sform' : 'qform',

@@ -174,6 +174,7 @@ function headerLines(bytes: Uint8Array): { lines: string[]; headerBytes: number 
   throw new ConcordatError('IMAGE_FORMAT_UNKNOWN', 'the file has no end of a NRRD header');
 }
 
+// No message quotes the header: where it is damaged, a field may have run into the next, and that into a patient's name.
 function samplesField(
   type: string,
   encoding: string,
@@ -183,13 +184,13 @@ function samplesField(
   if (pixelType === undefined)
     throw new ConcordatError(
       'IMAGE_PIXEL_TYPE',
-      `the voxels have the NRRD type "${shortened(type)}", not one number each`,
+      `the voxels have ${/^block$/i.test(type) ? 'the NRRD type "block"' : 'a type that NRRD does not define'}, not one number each`,
     );
   const known = ENCODINGS[encoding.toLowerCase()];
   if (known === undefined)
     throw new ConcordatError(
       'IMAGE_UNREADABLE',
-      `the NRRD encoding "${shortened(encoding)}" is not supported; raw, gzip, text and hex are`,
+      `the NRRD encoding${/^bz(ip)?2$/i.test(encoding) ? ' bzip2' : ''} is not supported; raw, gzip, text and hex are`,
     );
   if (endian !== undefined && !/^(little|big)$/i.test(endian))
     throw new ConcordatError('IMAGE_UNREADABLE', `the NRRD field "endian" is neither little nor big`);
@@ -211,7 +212,7 @@ function spaceField(space: string | undefined): NrrdHeader['toLps'] {
   if (signs === undefined)
     throw new ConcordatError(
       'IMAGE_GEOMETRY_UNUSABLE',
-      `the NRRD space "${shortened(space)}" does not say how the image lies in the patient`,
+      'the NRRD space is none of left-posterior-superior, right-anterior-superior and left-anterior-superior: it does not say how the image lies in the patient',
     );
   return signs;
 }
@@ -232,6 +233,3 @@ function integers(value: string, field: string): number[] {
     throw new ConcordatError('IMAGE_UNREADABLE', `the NRRD field "${field}" has something that is no whole number`);
   return numbers;
 }
-
-/** A header's own word in a message: short and printable, since a damaged file may hold anything. */
-const shortened = (word: string): string => word.slice(0, 40).replace(/[^\x20-\x7e]/g, '?');

@@ -120,6 +120,7 @@ describe('a DICOM file', () => {
     ['orientation 0', { orientation: [0, 0, 0, 0, 0, 0] }, 'IMAGE_GEOMETRY_UNUSABLE'],
     ['skew orientation', { orientation: [1, 0, 0, 0.6, 0.8, 0] }, 'IMAGE_GEOMETRY_UNUSABLE'],
     ['no spacing', { less: [TAG.pixelSpacing] }, 'IMAGE_TAG_MISSING'],
+    ['a position beyond the range of numbers', { position: [0, 0, 1e300] }, 'IMAGE_GEOMETRY_UNUSABLE'],
     ['spacing 0', { spacing: [0, 1] }, 'IMAGE_GEOMETRY_UNUSABLE'],
     ['colour', { more: [[TAG.samplesPerPixel, 'US', 3]] }, 'IMAGE_PIXEL_TYPE'],
     ['a palette', { more: [[TAG.photometric, 'CS', 'PALETTE COLOR']] }, 'IMAGE_PIXEL_TYPE'],
@@ -238,7 +239,7 @@ describe('a series', () => {
 });
 
 describe('an enhanced multi-frame file', () => {
-  const frames = (positions: readonly number[], intercepts?: readonly number[]): Attributes =>
+  const frames = (positions: readonly number[], intercepts?: readonly number[], thickness = '1'): Attributes =>
     sliceAttributes({
       position: null,
       less: [TAG.orientation, TAG.pixelSpacing],
@@ -251,7 +252,16 @@ describe('an enhanced multi-frame file', () => {
           [
             [
               [TAG.planeOrientation, 'SQ', [[[TAG.orientation, 'DS', '1\\0\\0\\0\\1\\0']]]],
-              [TAG.pixelMeasures, 'SQ', [[[TAG.pixelSpacing, 'DS', '0.5\\0.75']]]],
+              [
+                TAG.pixelMeasures,
+                'SQ',
+                [
+                  [
+                    [TAG.sliceThickness, 'DS', thickness],
+                    [TAG.pixelSpacing, 'DS', '0.5\\0.75'],
+                  ],
+                ],
+              ],
             ],
           ],
         ],
@@ -288,6 +298,11 @@ describe('an enhanced multi-frame file', () => {
     const volume = readSeries(chosenSeries(seriesAmong([named(frames([4, 0, 2]), options)])), noDecoder);
     expect(volume).toMatchObject({ size: [3, 2, 3], spacingMm: [0.75, 0.5, 2], origin: [0, 0, 0] });
     expect([0, 1, 2].map((z) => volume.data[6 * z])).toEqual([0, 2, 4]);
+  });
+
+  it('of one frame is as thick as its measures say', () => {
+    const one = frames([4], undefined, '2.5');
+    expect(readSeries(chosenSeries(seriesAmong([named(one)])), noDecoder).spacingMm).toEqual([0.75, 0.5, 2.5]);
   });
 
   it('is rescaled frame by frame, and has the same errors as a folder', () => {

@@ -177,6 +177,11 @@ describe('broken NIfTI files', () => {
       niftiFile({ dim: [2, 2, 2], pixdim: [1, 0, 0, 0], sformCode: 0 }),
       'IMAGE_GEOMETRY_UNUSABLE',
     ],
+    [
+      'axes beyond the range of numbers',
+      niftiTwoFile({ dim: [2, 2, 2], srow: [1e200, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0] }),
+      'IMAGE_GEOMETRY_UNUSABLE',
+    ],
     ['an unknown data type', niftiFile({ dim: [2, 2, 2], datatype: 7777 }), 'IMAGE_PIXEL_TYPE'],
     ['colour', niftiFile({ dim: [2, 2, 2], datatype: 128 }), 'IMAGE_PIXEL_TYPE'],
     ['samples that begin nowhere', niftiFile({ dim: [2, 2, 2], voxOffset: Number.NaN }), 'IMAGE_UNREADABLE'],

@@ -160,6 +160,21 @@ describe('NRRD', () => {
     expect(codeOf(() => readNrrd(withAxis(3)))).toBe('IMAGE_DIMENSIONS');
   });
 
+  it('quotes nothing of a damaged header, whose fields may have run into each other', () => {
+    for (const [field, word] of [
+      ['space', 'right-anterior-superi'],
+      ['type', 'shor'],
+      ['encoding', 'ra'],
+      ['endian', 'littl'],
+    ] as const)
+      try {
+        readNrrd(nrrd({ [field]: `${word} content: Canary^Anna` }));
+        expect.unreachable();
+      } catch (error) {
+        expect((error as Error).message).not.toMatch(/Canary|content/);
+      }
+  });
+
   it.each([
     ['another magic', Buffer.from('NRRX0004\n\n'), 'IMAGE_FORMAT_UNKNOWN'],
     ['no end of a header', Buffer.concat([Buffer.from('NRRD0004'), Buffer.alloc(300_000)]), 'IMAGE_FORMAT_UNKNOWN'],

@@ -1,9 +1,10 @@
 import { ConcordatError } from '../../../shared/errors.js';
 import { type PixelType, sampleCount } from '../samples.js';
 import { type Samples, type Volume, volumeOf } from '../volume.js';
+import type { Dataset } from './dataset.js';
 import type { DicomFile } from './parse.js';
 import { type FrameDecoder, Frames, type PixelLayout, pixelLayout } from './pixels.js';
-import { planeOf, rescaleOf } from './slices.js';
+import { inGroups, planeOf, rescaleOf } from './slices.js';
 import { stackOrThrow } from './stack.js';
 import { TAG, tagName } from './tags.js';
 
@@ -184,7 +185,8 @@ function requireAlike(slices: readonly Slice[], layout: PixelLayout): void {
 
 function singleSliceMm({ files }: Series): number | null {
   const { dataset } = files[0]!.file;
-  const value = dataset.decimal(TAG.spacingBetweenSlices) ?? dataset.decimal(TAG.sliceThickness);
+  const read = (item: Dataset) => item.decimal(TAG.spacingBetweenSlices) ?? item.decimal(TAG.sliceThickness);
+  const value = inGroups(dataset, 0, TAG.pixelMeasures, read) ?? read(dataset);
   return value !== null && value > 0 ? value : null;
 }
 

@@ -15,6 +15,9 @@ export interface Plane {
   readonly rowSpacingMm: number;
 }
 
+/** A kilometre: what lies beyond is a damaged number, and would overflow where it is squared. */
+const FARTHEST_MM = 1e6;
+
 /**
  * The plane of one frame: its own functional groups, then the shared ones, then the data set itself (a file of one frame).
  * @throws ConcordatError IMAGE_TAG_MISSING, IMAGE_UNREADABLE, IMAGE_GEOMETRY_UNUSABLE
@@ -32,6 +35,11 @@ export function planeOf(dataset: Dataset, frame: number): Plane {
     );
   if (!spacing.every((value) => value > 0))
     throw new ConcordatError('IMAGE_GEOMETRY_UNUSABLE', `${tagName(TAG.pixelSpacing)} is not above 0`);
+  if (!position.every((value) => Math.abs(value) <= FARTHEST_MM) || !spacing.every((value) => value <= FARTHEST_MM))
+    throw new ConcordatError(
+      'IMAGE_GEOMETRY_UNUSABLE',
+      `${tagName(TAG.position)} or ${tagName(TAG.pixelSpacing)} is farther than any scanner reaches`,
+    );
   return {
     position: position as unknown as Vec3,
     alongRow,
