@@ -10,17 +10,31 @@ export function fCdf(x: number, df1: number, df2: number): number {
   return incompleteBeta((df1 * x) / (df1 * x + df2), df1 / 2, df2 / 2);
 }
 
-/** Smallest x with P(F <= x) >= p, for 0 < p < 1, by bisection on the share x df1 / (x df1 + df2), which lies in (0, 1). */
+/**
+ * Smallest x with P(F <= x) >= p, for 0 < p < 1, by bisection on the share x df1 / (x df1 + df2), which lies in (0, 1); on the other share where that is
+ * the smaller one, so that a quantile far out keeps its digits. Infinite where it is beyond the largest double.
+ */
 export function fQuantile(p: number, df1: number, df2: number): number {
+  if (incompleteBeta(0.5, df1 / 2, df2 / 2) < p) {
+    const rest = leastShare((share) => incompleteBeta(share, df2 / 2, df1 / 2) >= 1 - p);
+    return (df2 * (1 - rest)) / (df1 * rest);
+  }
+  const share = leastShare((at) => incompleteBeta(at, df1 / 2, df2 / 2) >= p);
+  return (df2 * share) / (df1 * (1 - share));
+}
+
+/** Smallest double in (0, 1) that `holds`, which every larger one does too. */
+function leastShare(holds: (share: number) => boolean): number {
   let low = 0;
   let high = 1;
-  for (let step = 0; step < 200; step++) {
+  // A share may be as small as 1e-308: a halving for each power of two, and one for each bit.
+  for (let step = 0; step < 1100; step++) {
     const middle = (low + high) / 2;
     if (middle === low || middle === high) break;
-    if (incompleteBeta(middle, df1 / 2, df2 / 2) < p) low = middle;
-    else high = middle;
+    if (holds(middle)) high = middle;
+    else low = middle;
   }
-  return (df2 * high) / (df1 * (1 - high));
+  return high;
 }
 
 function incompleteBeta(x: number, a: number, b: number): number {

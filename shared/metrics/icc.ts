@@ -20,32 +20,45 @@ export interface AnovaSums {
   readonly raters: number;
 }
 
-/** One site's sums of `values`, subjects × k row-major. A site of one subject has nothing to tell and gives zeros. */
+/**
+ * One site's sums of `values`, subjects × k row-major. A site of one subject has nothing to tell and gives zeros. Differences from the first subject and
+ * the first rater are what is added up, so that equal measurements, equal subjects and equal raters give exact zeros and not what rounding leaves.
+ */
 export function anovaSums(values: Float64Array, k: number): AnovaSums {
   const n = values.length / k;
   if (n < 2) return { sites: 0, subjects: 0, between: 0, within: 0, raters: 0 };
   const subject = new Float64Array(n);
   const rater = new Float64Array(k);
-  let grand = 0;
-  for (let i = 0; i < n; i++)
-    for (let j = 0; j < k; j++) {
-      const value = values[i * k + j]!;
-      subject[i]! += value / k;
-      rater[j]! += value / n;
-      grand += value / (n * k);
-    }
-  let between = 0;
   let within = 0;
-  let raters = 0;
   for (let i = 0; i < n; i++) {
-    between += k * (subject[i]! - grand) * (subject[i]! - grand);
+    const first = values[i * k]!;
+    let own = 0;
+    let mean = 0;
     for (let j = 0; j < k; j++) {
-      const off = values[i * k + j]! - subject[i]!;
+      own += values[i * k + j]! - values[j]!;
+      mean += (values[i * k + j]! - first) / k;
+      rater[j]! += (values[i * k + j]! - first) / n;
+    }
+    subject[i] = own / k;
+    for (let j = 0; j < k; j++) {
+      const off = values[i * k + j]! - first - mean;
       within += off * off;
     }
   }
-  for (let j = 0; j < k; j++) raters += n * (rater[j]! - grand) * (rater[j]! - grand);
-  return { sites: 1, subjects: n, between, within, raters };
+  return { sites: 1, subjects: n, between: k * squaresAboutMean(subject), within, raters: n * squaresAboutMean(rater) };
+}
+
+/** The first entry is 0. */
+function squaresAboutMean(values: Float64Array): number {
+  const mean = values.reduce((sum, value) => sum + value / values.length, 0);
+  return values.reduce((sum, value) => sum + (value - mean) * (value - mean), 0);
+}
+
+/** The rest of the within-subject sum once raters are taken out; of what is below this share of it only rounding is known. */
+const ROUNDING_SHARE = 1e-13;
+function residual({ within, raters }: AnovaSums): number {
+  const rest = within - raters;
+  return rest <= ROUNDING_SHARE * within ? 0 : rest;
 }
 
 export interface Icc {
@@ -69,8 +82,7 @@ export function icc(kind: IccKind, sums: AnovaSums, k: number, level = 0.95): Ic
     return oneWay(between, sums.within / df, betweenDf, df, k, tail);
   }
   const errorDf = betweenDf * (k - 1);
-  // The rest of the within-subject sum once raters are taken out; rounding may leave it a hair below 0.
-  const error = Math.max(0, sums.within - sums.raters) / errorDf;
+  const error = residual(sums) / errorDf;
   if (kind === 'ICC(3,1)') return oneWay(between, error, betweenDf, errorDf, k, tail);
   return agreement(between, error, sums.raters / (sites * (k - 1)), { sites, subjects, betweenDf, errorDf, k, tail });
 }
@@ -102,7 +114,7 @@ export function iccTest(kind: IccKind, sums: AnovaSums, k: number): IccTest {
   const df1 = sums.subjects - sums.sites;
   const df2 = kind === 'ICC(1,1)' ? sums.subjects * (k - 1) : df1 * (k - 1);
   if (k < 2 || sums.sites < 1 || df1 < 1) return { f: null, df1, df2, p: null };
-  const error = (kind === 'ICC(1,1)' ? sums.within : Math.max(0, sums.within - sums.raters)) / df2;
+  const error = (kind === 'ICC(1,1)' ? sums.within : residual(sums)) / df2;
   const between = sums.between / df1;
   if (error === 0) return between > 0 ? { f: Infinity, df1, df2, p: 0 } : { f: null, df1, df2, p: null };
   const f = between / error;
@@ -148,9 +160,12 @@ function agreement(between: number, error: number, raters: number, design: Desig
   const lowF = fQuantile(tail, betweenDf, df);
   const highF = fQuantile(tail, df, betweenDf);
   const spread = k * raters + (k * n - k - n) * error;
+  // With next to no degrees of freedom a quantile is beyond all numbers, and the end is what it tends to.
   return {
     value,
-    low: finite((n * (between - lowF * error)) / (lowF * spread + n * between)),
+    low: finite(
+      lowF === Infinity ? (-n * error) / spread : (n * (between - lowF * error)) / (lowF * spread + n * between),
+    ),
     high: finite((n * (highF * between - error)) / (spread + n * highF * between)),
   };
 }

@@ -15,6 +15,9 @@ describe('the F distribution', () => {
     expect(fQuantile(0.95, 1, 1)).toBeCloseTo(161.4476, 3);
     expect(fCdf(1, 7, 7)).toBeCloseTo(0.5, 12);
     expect(fCdf(0, 3, 4)).toBe(0);
+    // SciPy: f.ppf(0.975, 10, v), far out.
+    expect(fQuantile(0.975, 10, 0.3) / 10457132011.849733).toBeCloseTo(1, 12);
+    expect(fQuantile(0.975, 10, 0.03) / 1.5181050220430876e105).toBeCloseTo(1, 10);
     for (const [a, b] of [
       [1, 5],
       [2.5, 40],
@@ -144,9 +147,61 @@ describe('intraclass correlation', () => {
     for (const count of Object.values(covered)) expect(Math.abs(count / 600 - 0.95)).toBeLessThan(0.03);
   });
 
-  it('of agreement has no end of its interval where subjects’ means are equal', () => {
+  // Shrout and Fleiss 1979 and McGraw and Wong 1996 written out in SciPy 1.16; pingouin 0.7.0 rounds its intervals to the same two digits.
+  it.each([
+    [
+      'two raters who contradict each other',
+      [4, 1, 2, 3.5, 1, 4.25, 3.5, 1.5, 2, 2.75],
+      2,
+      [
+        [-0.9696616102683782, -0.9958389185010107, -0.7478858543366204],
+        [-1.6049382716049385, -1.6550696214464966, -1.203909693198988],
+        [-0.9756097560975611, -0.9974324968789445, -0.7879900729700201],
+      ],
+    ],
+    [
+      'a large mean',
+      [1e6 + 1, 1e6 + 1.5, 1e6 + 3, 1e6 + 2.5, 1e6 + 7, 1e6 + 7.25],
+      2,
+      [
+        [0.9899888765294772, 0.8506287523871343, 0.9997431362795062],
+        [0.9899665551836038, 0.7028281239832326, 0.9997422593455886],
+        [0.985571587125416, 0.5583623693379793, 0.9996274217585693],
+      ],
+    ],
+    [
+      'raters far apart, so that hardly a degree of freedom is left',
+      [1.2, 10.6, 24.4, -0.5, 11.7, 25, -0.4, 12.8, 23.9, -1.2, 13.1, 24.3],
+      3,
+      [
+        [-0.49999590292667606, -0.49999924351718283, -0.4999404312216076],
+        [-0.002771828146654908, -0.0027736591850299097, -0.0027736591850299097],
+        [-0.49950641658440276, -0.4999251801285028, -0.492759908849516],
+      ],
+    ],
+  ] as const)('is that of the formulas elsewhere: %s', (_, values, k, expected) => {
+    const sums = anovaSums(Float64Array.from(values), k);
+    for (const [at, kind] of ICC_KINDS.entries())
+      for (const [end, found] of Object.values(icc(kind, sums, k)).entries())
+        expect(Math.abs(found! - expected[at]![end]!)).toBeLessThan(1e-9);
+  });
+
+  it('of agreement ends at the limit where subjects’ means are equal', () => {
     const { value, low } = icc('ICC(2,1)', anovaSums(Float64Array.of(2, -1, 0, 1, -2, 3), 2), 2);
-    expect([value! < 0, low]).toEqual([true, null]);
+    expect(low).toBeCloseTo(value!, 12);
+    expect(value).toBeLessThan(0);
+  });
+
+  it('takes what rounding leaves of equal readings for nothing, whatever their size', () => {
+    for (const base of [1, 1 / 3, 1e6 + 0.1, -7.7]) {
+      const constant = anovaSums(new Float64Array(15).fill(base), 3);
+      expect([constant.between, constant.within, constant.raters]).toEqual([0, 0, 0]);
+      // Raters who differ by the same amount on every subject, and subjects who do not differ.
+      const raters = Float64Array.from({ length: 18 }, (_, at) => base + (at % 3) / 7);
+      expect(icc('ICC(3,1)', anovaSums(raters, 3), 3).value).toBeNull();
+      const additive = Float64Array.from({ length: 18 }, (_, at) => base + Math.floor(at / 3) + (at % 3) / 7);
+      expect(icc('ICC(3,1)', anovaSums(additive, 3), 3)).toEqual({ value: 1, low: 1, high: 1 });
+    }
   });
 
   it('is undefined where nothing varies or a subject is alone, and 1 where measurements agree', () => {
