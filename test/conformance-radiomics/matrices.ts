@@ -2,15 +2,10 @@ import { readFileSync } from 'node:fs';
 import { cropVolume } from '../../site-agent/imaging/crop.js';
 import type { ClassInput } from '../../site-agent/radiomics/class-input.js';
 import { cropRoi } from '../../site-agent/radiomics/extract.js';
-import {
-  glcmCounts,
-  gldmCounts,
-  glrlmCounts,
-  glszmCounts,
-  ngtdmSums,
-} from '../../site-agent/radiomics/features/counts.js';
+import { glcmCounts, gldmCounts, glszmCounts, ngtdmSums } from '../../site-agent/radiomics/features/counts.js';
 import { discretize } from '../../site-agent/radiomics/features/discretize.js';
 import { directions } from '../../site-agent/radiomics/features/neighbourhood.js';
+import { glrlmCounts } from '../../site-agent/radiomics/features/run-counts.js';
 import { prepare } from '../../site-agent/radiomics/preprocessing.js';
 import { readCase } from './cases.js';
 import type { Folder, Part, Place, Sheet } from './part.js';

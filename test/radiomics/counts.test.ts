@@ -1,14 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import {
-  glcmCounts,
-  gldmCounts,
-  glrlmCounts,
-  glszmCounts,
-  neighbourCounts,
-  ngtdmSums,
-} from '../../site-agent/radiomics/features/counts.js';
+import { glcmCounts, gldmCounts, glszmCounts, ngtdmSums } from '../../site-agent/radiomics/features/counts.js';
 import { type LevelGrid, levelGridOf } from '../../site-agent/radiomics/features/level-grid.js';
+import { neighbourCounts } from '../../site-agent/radiomics/features/neighbour-counts.js';
 import { type Direction, directions } from '../../site-agent/radiomics/features/neighbourhood.js';
+import { glrlmCounts } from '../../site-agent/radiomics/features/run-counts.js';
 import { allSteps, dependents, differences, pairs, runs, zones } from '../twins/texture.js';
 import { REGION_CASES, regionOf } from './region-cases.js';
 

@@ -1,15 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import {
-  glcmCounts,
-  gldmCounts,
-  glrlmCounts,
-  glszmCounts,
-  ngtdmSums,
-} from '../../site-agent/radiomics/features/counts.js';
+import { glcmCounts, gldmCounts, glszmCounts, ngtdmSums } from '../../site-agent/radiomics/features/counts.js';
 import { discretize } from '../../site-agent/radiomics/features/discretize.js';
 import { directions } from '../../site-agent/radiomics/features/neighbourhood.js';
+import { glrlmCounts } from '../../site-agent/radiomics/features/run-counts.js';
 import { sizeCountsOf } from '../../site-agent/radiomics/features/size-emphasis.js';
 import { radiomicsFolder, readImage } from '../support/images.js';
 import { readNpy } from '../support/npy.js';

@@ -18,10 +18,15 @@ export function glcmCounts(grid: LevelGrid, steps: readonly Direction[]): Uint32
   const width = n + 1;
   const plane = n * width;
   const wide = new Uint32Array(steps.length * plane);
-  for (let v = 0; v < voxels.length; v++) {
-    const here = voxels[v]!;
-    let base = (cells[here]! - 1) * width;
-    for (let a = 0; a < offsets.length; a++, base += plane) wide[base + cells[here + offsets[a]!]!]!++;
+  let a = 0;
+  for (; a + 4 <= offsets.length; a += 4) fourDirections(grid, offsets, a, wide);
+  for (; a < offsets.length; a++) {
+    const offset = offsets[a]!;
+    const before = a * plane - width;
+    for (let v = 0; v < voxels.length; v++) {
+      const here = voxels[v]!;
+      wide[before + cells[here]! * width + cells[here + offset]!]!++;
+    }
   }
   const counts = new Uint32Array(steps.length * n * n);
   for (let row = 0; row < steps.length * n; row++)
@@ -29,65 +34,35 @@ export function glcmCounts(grid: LevelGrid, steps: readonly Direction[]): Uint32
   return counts;
 }
 
-export interface RunCounts {
-  /** `counts[(a * n + i) * longest + length - 1]` runs of level i and of that length along `steps[a]`. */
-  readonly counts: Uint32Array;
-  /** Longest run that the box has room for. */
-  readonly longest: number;
-  /** 1 where some line along `steps[a]` holds two voxels of the region or more, next to each other or not. */
-  readonly meets: Uint8Array;
-}
-
-/** Grey-level run lengths (Galloway 1975), one matrix per direction; directions of length 1. */
-export function glrlmCounts(grid: LevelGrid, steps: readonly Direction[]): RunCounts {
-  const { cells, voxels } = grid;
-  const n = grid.greyLevels.length;
-  const longest = Math.max(1, ...grid.extent);
-  const offsets = offsetsOf(grid, steps);
-  const counts = new Uint32Array(steps.length * n * longest);
-  const meets = new Uint8Array(steps.length);
-  // How far into its run a voxel is. Voxels that are k or further in, less those that are k + 1 in, are the runs of length k.
-  const into = new Uint16Array(cells.length);
-  const width = longest + 1;
-  const reached = new Uint32Array(n * width);
-  for (let a = 0; a < offsets.length; a++) {
-    // A run is the same from its other end, so the step may look back to voxels already seen.
-    const offset = Math.abs(offsets[a]!);
-    reached.fill(0);
-    let adjacent = 0;
-    for (let v = 0; v < voxels.length; v++) {
-      const here = voxels[v]!;
-      const level = cells[here]!;
-      const before = cells[here - offset]!;
-      adjacent |= before;
-      const length = into[here - offset]! * (((before ^ level) - 1) >>> 31) + 1;
-      into[here] = length;
-      reached[(level - 1) * width + length - 1]!++;
-    }
-    for (let i = 0; i < n; i++)
-      for (let k = 0; k < longest; k++)
-        counts[(a * n + i) * longest + k] = reached[i * width + k]! - reached[i * width + k + 1]!;
-    meets[a] = adjacent !== 0 || lineMeets(grid, steps[a]!, offsets[a]!) ? 1 : 0;
-  }
-  return { counts, longest, meets };
-}
-
-/** Whether two voxels of the region lie on one line along the step; asked only where no two are next to each other. */
-function lineMeets(grid: LevelGrid, step: Direction, offset: number): boolean {
-  const { cells, voxels, extent, margin, strideY, strideZ } = grid;
+/**
+ * The directions from `a` on. A loop over them would cost more than what it does; and no count waits for the one before it, as it would in a
+ * pass for each direction, where neighbours mostly add to the same cell.
+ */
+function fourDirections(
+  { cells, voxels, greyLevels }: LevelGrid,
+  offsets: Int32Array,
+  a: number,
+  wide: Uint32Array,
+): void {
+  const width = greyLevels.length + 1;
+  const plane = greyLevels.length * width;
+  const o0 = offsets[a]!;
+  const o1 = offsets[a + 1]!;
+  const o2 = offsets[a + 2]!;
+  const o3 = offsets[a + 3]!;
+  const before0 = a * plane - width;
+  const before1 = before0 + plane;
+  const before2 = before1 + plane;
+  const before3 = before2 + plane;
   for (let v = 0; v < voxels.length; v++) {
     const here = voxels[v]!;
-    const z = Math.floor(here / strideZ) - margin;
-    const y = Math.floor((here % strideZ) / strideY) - margin;
-    const x = (here % strideY) - margin;
-    const ahead = Math.min(room(x, step[0], extent[0]), room(y, step[1], extent[1]), room(z, step[2], extent[2]));
-    for (let k = 1; k <= ahead; k++) if (cells[here + k * offset] !== 0) return true;
+    const row = cells[here]! * width;
+    wide[before0 + row + cells[here + o0]!]!++;
+    wide[before1 + row + cells[here + o1]!]!++;
+    wide[before2 + row + cells[here + o2]!]!++;
+    wide[before3 + row + cells[here + o3]!]!++;
   }
-  return false;
 }
-
-const room = (at: number, step: number, extent: number): number =>
-  step === 0 ? Number.POSITIVE_INFINITY : Math.floor(step > 0 ? (extent - 1 - at) / step : at / -step);
 
 /** A matrix over (grey level, size), non-zero cells only, by level and then by size. */
 export interface SizeCounts {
@@ -309,40 +284,4 @@ export function ngtdmSums(grid: LevelGrid, steps: readonly Direction[]): Differe
     difference[level - 1]! += Math.abs(values[level]! - sum / neighbours);
   }
   return { count: grid.voxelsPerLevel.slice(), withNeighbours, difference };
-}
-
-/** What `gldmCounts` with alpha 0 and `ngtdmSums` give, to the bit, from one look at the neighbours. */
-export function neighbourCounts(
-  grid: LevelGrid,
-  steps: readonly Direction[],
-): { readonly dependence: Uint32Array; readonly differences: DifferenceSums } {
-  const { cells, voxels, greyLevels } = grid;
-  const n = greyLevels.length;
-  const offsets = offsetsOf(grid, steps);
-  const width = 2 * steps.length + 1;
-  const dependence = new Uint32Array(n * width);
-  const values = new Int32Array(n + 1);
-  values.set(greyLevels, 1);
-  const withNeighbours = new Float64Array(n);
-  const difference = new Float64Array(n);
-  for (let v = 0; v < voxels.length; v++) {
-    const here = voxels[v]!;
-    const level = cells[here]!;
-    let sum = 0;
-    let neighbours = 0;
-    let dependent = 0;
-    for (let a = 0; a < offsets.length; a++) {
-      const offset = offsets[a]!;
-      const ahead = cells[here + offset]!;
-      const behind = cells[here - offset]!;
-      dependent += (((ahead ^ level) - 1) >>> 31) + (((behind ^ level) - 1) >>> 31);
-      neighbours += (-ahead >>> 31) + (-behind >>> 31);
-      sum += values[ahead]! + values[behind]!;
-    }
-    dependence[(level - 1) * width + dependent]!++;
-    if (neighbours === 0) continue;
-    withNeighbours[level - 1]!++;
-    difference[level - 1]! += Math.abs(values[level]! - sum / neighbours);
-  }
-  return { dependence, differences: { count: grid.voxelsPerLevel.slice(), withNeighbours, difference } };
 }

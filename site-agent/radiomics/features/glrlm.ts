@@ -2,9 +2,9 @@ import type { Vec3 } from '../../imaging/volume.js';
 import type { ClassInput, WeightingNorm } from '../class-input.js';
 import type { FeatureSet } from '../feature.js';
 import { collect, MeanOf, type Wanted } from './collect.js';
-import { glrlmCounts } from './counts.js';
 import { type Discretized, discretize } from './discretize.js';
 import { type Direction, directions } from './neighbourhood.js';
+import { glrlmCounts } from './run-counts.js';
 import { type SizeFeatures, sizeCountsOf, sizeFeatures } from './size-emphasis.js';
 
 /**

@@ -2,13 +2,13 @@ import type { ClassInput } from '../class-input.js';
 import type { FeatureSet } from '../feature.js';
 import type { FeatureClass } from './catalogue.js';
 import type { Wanted } from './collect.js';
-import { neighbourCounts } from './counts.js';
 import { type Discretized, discretize } from './discretize.js';
 import { firstOrder } from './first-order.js';
 import { glcm } from './glcm.js';
 import { gldm, gldmFeatures } from './gldm.js';
 import { glrlm } from './glrlm.js';
 import { glszm } from './glszm.js';
+import { neighbourCounts } from './neighbour-counts.js';
 import { directions } from './neighbourhood.js';
 import { ngtdm, ngtdmFeatures } from './ngtdm.js';
 

@@ -1,6 +1,7 @@
-import { glcmCounts, gldmCounts, glrlmCounts, ngtdmSums } from '../features/counts.js';
+import { glcmCounts, gldmCounts, ngtdmSums } from '../features/counts.js';
 import { offsetsOf } from '../features/level-grid.js';
 import type { Direction } from '../features/neighbourhood.js';
+import { glrlmCounts } from '../features/run-counts.js';
 import { type Counts, countsOf, Tally } from './counts.js';
 import type { Part } from './region-levels.js';
 
