@@ -213,7 +213,9 @@ function namedFeatures(image: string, { name, features }: EnabledClass, found: F
 const cropped = new WeakMap<Roi, Roi>();
 
 /** The region in the voxels of its own box, which is the same for every filtered image. */
-function onItsBox(roi: Roi): Roi {
+export function onItsBox(roi: Roi): Roi {
+  const { lower, upper } = roi.box!;
+  if (lower.every((low, axis) => low === 0 && upper[axis] === roi.grid.size[axis]! - 1)) return roi;
   let known = cropped.get(roi);
   if (known === undefined) {
     known = cropRoi(roi, roi.box!);

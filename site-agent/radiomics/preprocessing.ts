@@ -10,13 +10,16 @@ import { resegment } from './resegment.js';
 import type { PreprocessingSettings } from './settings.js';
 
 /** An image ready for filters and features. */
-export interface Prepared {
+export interface PreparedImage {
   /** What filters see: the whole image, or what resampling and preCrop left around the region. */
   readonly image: Volume;
   /** The region of all classes but shape, on the image's grid; features are of the image cropped to its box. */
   readonly roi: CheckedRoi;
   /** The region of the shape classes: before resegmentation unless resegmentShape. */
   readonly shapeRoi: Roi;
+}
+
+export interface Prepared extends PreparedImage {
   readonly diagnostics: Diagnostics;
 }
 
@@ -34,12 +37,23 @@ export function prepare(
   settings: PreprocessingSettings,
   { diagnose = true }: { readonly diagnose?: boolean } = {},
 ): Prepared {
-  const diagnostics: Diagnostics = {};
-  const note = (found: () => Diagnostics): void => void (diagnose && Object.assign(diagnostics, found()));
-  let pair: ImageAndMask = { image: source.image, mask: maskOfLabel(source.mask, settings.label) };
+  const { diagnose: found, ...prepared } = prepareImage(source, settings);
+  return { ...prepared, diagnostics: diagnose ? found() : {} };
+}
+
+/** The same with diagnostics that are found when asked for, which can be while others already filter the image. */
+export function prepareImage(
+  source: { readonly image: Volume; readonly mask: Volume },
+  settings: PreprocessingSettings,
+): PreparedImage & { readonly diagnose: () => Diagnostics } {
+  const notes: (() => Diagnostics)[] = [];
+  const note = (found: () => Diagnostics): void => void notes.push(found);
+  const diagnose = (): Diagnostics => Object.assign({}, ...notes.map((found) => found()));
+  const own = maskOfLabel(source.mask, settings.label);
+  let pair: ImageAndMask = { image: source.image, mask: own };
   note(() => ({
     ...imageDiagnostics(source.image, 'original'),
-    ...maskDiagnostics(pair.mask, 'original', { labels: source.mask }),
+    ...maskDiagnostics(own, 'original', { labels: source.mask }),
   }));
   if (settings.clip !== null) pair = { ...pair, image: clipImage(pair.image, settings.clip) };
   if (settings.normalize) pair = { ...pair, image: normalizeImage(pair.image, settings) };
@@ -50,22 +64,24 @@ export function prepare(
   };
   if (settings.interpolator !== null && settings.resampledPixelSpacing !== null) {
     const { interpolator, resampledPixelSpacing, padDistance } = settings;
-    pair = resampleAround(pair, { interpolator, resampledPixelSpacing, padDistance });
+    const { image, mask } = resampleAround(pair, { interpolator, resampledPixelSpacing, padDistance });
+    pair = { image, mask };
     note(() => ({
-      ...imageDiagnostics(pair.image, 'interpolated'),
-      ...maskDiagnostics(pair.mask, 'interpolated', { image: pair.image }),
+      ...imageDiagnostics(image, 'interpolated'),
+      ...maskDiagnostics(mask, 'interpolated', { image }),
     }));
   } else {
     pair = corrected(pair);
     if (settings.preCrop) pair = cropAround(pair, checkedRoi(pair.mask, settings).box, settings.padDistance);
   }
   const whole = checkedRoi(pair.mask, settings);
-  if (settings.resegmentRange === null) return { image: pair.image, roi: whole, shapeRoi: whole, diagnostics };
+  const { image } = pair;
+  if (settings.resegmentRange === null) return { image, roi: whole, shapeRoi: whole, diagnose };
   const { resegmentRange, resegmentMode } = settings;
-  const mask = resegment(pair.image, whole, { resegmentRange, resegmentMode });
+  const mask = resegment(image, whole, { resegmentRange, resegmentMode });
   const roi = checkedRoi(mask, settings);
-  note(() => maskDiagnostics(mask, 'resegmented', { image: pair.image }));
-  return { image: pair.image, roi, shapeRoi: settings.resegmentShape ? roi : within(pair.mask, roi), diagnostics };
+  note(() => maskDiagnostics(mask, 'resegmented', { image }));
+  return { image, roi, shapeRoi: settings.resegmentShape ? roi : within(pair.mask, roi), diagnose };
 }
 
 /** The mask on the image's grid; the same pair where it is there already. */

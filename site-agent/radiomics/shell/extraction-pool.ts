@@ -1,14 +1,32 @@
 import { Worker } from 'node:worker_threads';
 import { ConcordatError } from '../../../shared/errors.js';
-import { type Extraction, extract, extractMaps, failureOf, type Mapping, type Named, type Source } from '../extract.js';
+import {
+  type Extraction,
+  extract,
+  extractMaps,
+  failureOf,
+  type Mapping,
+  type Named,
+  onItsBox,
+  type Source,
+} from '../extract.js';
 import type { FeatureSet } from '../feature.js';
 import { filterUnits } from '../filter-units.js';
-import { prepare } from '../preprocessing.js';
+import { prepare, prepareImage } from '../preprocessing.js';
 import type { ExtractionSettings } from '../settings.js';
-import { type ExtractionTask, sharedRoi, sharedVolume, type TaskAnswer, type TaskResult } from './extraction-task.js';
+import {
+  type ExtractionTask,
+  sharedRoi,
+  sharedVolume,
+  type TaskAnswer,
+  type TaskResult,
+  urgencyOf,
+} from './extraction-task.js';
 
 interface Waiting {
   readonly task: ExtractionTask;
+  /** Cases one after another, and the tasks of each by their urgency: what lies filtered holds memory until its features are there. */
+  readonly order: number;
   readonly resolve: (result: TaskResult) => void;
   readonly reject: (error: Error) => void;
 }
@@ -24,6 +42,7 @@ export class ExtractionPool {
   private readonly idle: Worker[] = [];
   private readonly working = new Map<Worker, Waiting>();
   private readonly queue: Waiting[] = [];
+  private cases = 0;
 
   constructor(
     private readonly threads: number,
@@ -48,10 +67,11 @@ export class ExtractionPool {
       const roi = sharedRoi(prepared.roi);
       const { featureClasses: enabled, voxel } = settings;
       const units = filterUnits(settings);
+      const place = this.cases++;
       let done = 0;
       const settled = await Promise.allSettled(
         units.map(async (unit) => {
-          const result = await this.ask({ kind: 'maps', image, roi, unit, enabled, voxel });
+          const result = await this.ask({ kind: 'maps', image, roi, unit, enabled, voxel }, place);
           progress(++done, units.length);
           return result;
         }),
@@ -72,9 +92,12 @@ export class ExtractionPool {
   }
 
   private async spread(source: Source, settings: ExtractionSettings, progress: Progress): Promise<Extraction> {
-    const prepared = prepare(source, settings.preprocessing, { diagnose: settings.additionalInfo });
+    this.startAll();
+    const { diagnose, ...prepared } = prepareImage(source, settings.preprocessing);
+    const place = this.cases++;
     const image = sharedVolume(prepared.image);
     const roi = sharedRoi(prepared.roi);
+    const onBox = sharedRoi(onItsBox(prepared.roi));
     const shapeRoi = prepared.shapeRoi === prepared.roi ? roi : sharedRoi(prepared.shapeRoi);
     const units = filterUnits(settings);
     const enabled = settings.featureClasses;
@@ -82,20 +105,22 @@ export class ExtractionPool {
     const total = units.length + 1;
     const finished = (): void => progress(++done, total);
     const notes: string[][] = [];
-    const shape = this.ask({ kind: 'shape', image, roi, shapeRoi, settings }).then((result) => {
+    const shape = this.ask({ kind: 'shape', image, roi, shapeRoi, settings }, place).then((result) => {
       notes[0] = [...result.notes];
       finished();
       return result.named;
     });
     const images = units.map(async (unit, at): Promise<Named> => {
-      const first = await this.ask({ kind: 'filter', image, roi, unit, enabled });
+      const first = await this.ask({ kind: 'filter', image, roi, onBox, unit, enabled }, place);
       notes[at + 1] = [...first.notes];
       const rest = await Promise.all(
-        first.pending.map((filtered) => this.ask({ kind: 'features', roi, filtered, unit, enabled })),
+        first.pending.map((filtered) => this.ask({ kind: 'features', onBox, filtered, unit, enabled }, place)),
       );
       finished();
       return [...first.named, ...rest.flatMap(({ named }) => named)];
     });
+    // Found here while the threads are busy.
+    const diagnostics = settings.additionalInfo ? diagnose() : {};
     // All are awaited before the first failure is told, so that no thread still works on a case that is given up.
     const settled = await Promise.allSettled([shape, ...images]);
     const features: FeatureSet = new Map();
@@ -103,16 +128,16 @@ export class ExtractionPool {
       if (one.status === 'rejected') throw one.reason;
       for (const [name, value] of one.value) features.set(name, value);
     }
-    return { status: 'ok', features, diagnostics: prepared.diagnostics, notes: notes.flat() };
+    return { status: 'ok', features, diagnostics, notes: notes.flat() };
   }
 
-  private ask(task: ExtractionTask): Promise<TaskResult> {
+  private ask(task: ExtractionTask, place: number): Promise<TaskResult> {
     return new Promise((resolve, reject) => {
-      const waiting = { task, resolve, reject };
-      // Images already filtered go first: they hold memory until their features are there.
-      if (task.kind === 'features') this.queue.unshift(waiting);
-      else this.queue.push(waiting);
-      this.assign();
+      const order = place * 8 + urgencyOf(task);
+      const at = this.queue.findIndex((other) => other.order > order);
+      this.queue.splice(at < 0 ? this.queue.length : at, 0, { task, order, resolve, reject });
+      // Tasks that are asked for together are all in the queue before the first is given out.
+      queueMicrotask(() => this.assign());
     });
   }
 
@@ -124,6 +149,15 @@ export class ExtractionPool {
       this.working.set(worker, next);
       worker.ref();
       worker.postMessage(next.task);
+    }
+  }
+
+  /** Threads load their code while the caller's thread prepares the image. */
+  private startAll(): void {
+    while (this.idle.length + this.working.size < this.threads) {
+      const worker = this.start();
+      worker.unref();
+      this.idle.push(worker);
     }
   }
 

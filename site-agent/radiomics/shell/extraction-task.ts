@@ -20,12 +20,14 @@ export type ExtractionTask =
       readonly kind: 'filter';
       readonly image: Volume;
       readonly roi: Roi;
+      /** The same region on its own box. */
+      readonly onBox: Roi;
       readonly unit: FilterUnit;
       readonly enabled: readonly EnabledClass[];
     }
   | {
       readonly kind: 'features';
-      readonly roi: Roi;
+      readonly onBox: Roi;
       readonly filtered: FilteredImage;
       readonly unit: FilterUnit;
       readonly enabled: readonly EnabledClass[];
@@ -39,6 +41,18 @@ export type ExtractionTask =
       readonly enabled: readonly EnabledClass[];
       readonly voxel: VoxelSettings;
     };
+
+/**
+ * Which of a case's tasks begin first, the lowest number: filters whose images become tasks of their own, then filters with their image's
+ * features, the longest tasks, and at the end those whose length hardly matters to when the last thread is done.
+ */
+export function urgencyOf(task: ExtractionTask): number {
+  if (task.kind === 'filter' || task.kind === 'maps') {
+    const { type } = task.unit;
+    return type === 'Wavelet' || type === 'LBP3D' ? 0 : type === 'LoG' ? 1 : 2;
+  }
+  return task.kind === 'features' ? 3 : 4;
+}
 
 export interface TaskResult {
   readonly named: Named;
@@ -60,7 +74,7 @@ export function runTask(task: ExtractionTask): TaskResult {
       return { named: shapeFeatures(task, task.settings, note), pending: [], maps: [], notes };
     case 'features':
       return {
-        named: imageFeatures(task.roi, task.filtered, task.unit.classes, task.enabled),
+        named: imageFeatures(task.onBox, task.filtered, task.unit.classes, task.enabled),
         pending: [],
         maps: [],
         notes,
@@ -74,7 +88,7 @@ export function runTask(task: ExtractionTask): TaskResult {
     case 'filter': {
       const images = [...filteredImages(task, task.unit, note)];
       if (images.length !== 1) return { named: [], pending: images.map(inSharedMemory), maps: [], notes };
-      const named = imageFeatures(task.roi, images[0]!, task.unit.classes, task.enabled);
+      const named = imageFeatures(task.onBox, images[0]!, task.unit.classes, task.enabled);
       return { named, pending: [], maps: [], notes };
     }
   }
