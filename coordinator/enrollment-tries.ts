@@ -7,46 +7,53 @@ import { LIMITS } from '../shared/limits.js';
  * its log. It holds for one network at a time: nobody elsewhere is kept from enrolling.
  */
 export class EnrollmentTries {
-  private readonly tries = new Map<string, readonly Try[]>();
+  private readonly tries = new Map<string, Tries>();
 
   constructor(private readonly nowMs: () => number) {}
 
   /**
-   * Runs `enroll` unless that network failed too often lately. A try counts from before it begins, or calls that overlap
-   * would all pass; it is taken back unless the token was unknown. Throws ENROLL_TRIES_EXCEEDED, and what `enroll` throws.
+   * Runs `enroll` unless that network failed too often lately: only unknown tokens count. Calls that overlap are so many that
+   * all of them may still fail; the others wait for how those end, so that hospitals behind one address enroll at once. Throws
+   * ENROLL_TRIES_EXCEEDED, and what `enroll` throws.
    */
   async tried<T>(network: string, enroll: () => Promise<T>): Promise<T> {
-    const since = this.nowMs() - LIMITS.enrollmentWindowMs;
-    const recent = this.of(network).filter(({ atMs }) => atMs > since);
-    if (recent.length >= LIMITS.enrollmentTriesMax)
-      throw new ConcordatError('ENROLL_TRIES_EXCEEDED', 'too many enrollments with unknown tokens from this network');
-    const attempt: Try = { atMs: this.nowMs() };
-    this.keep(network, [...recent, attempt]);
-    let isGuess = false;
+    const tries = this.of(network);
+    for (;;) {
+      const since = this.nowMs() - LIMITS.enrollmentWindowMs;
+      tries.failedAtMs = tries.failedAtMs.filter((atMs) => atMs > since);
+      if (tries.failedAtMs.length >= LIMITS.enrollmentTriesMax)
+        throw new ConcordatError('ENROLL_TRIES_EXCEEDED', 'too many enrollments with unknown tokens from this network');
+      if (tries.failedAtMs.length + tries.running < LIMITS.enrollmentTriesMax) break;
+      await new Promise<void>((resolve) => tries.waiting.push(resolve));
+    }
+    tries.running++;
     try {
       return await enroll();
     } catch (error) {
-      isGuess = error instanceof ConcordatError && error.code === 'ENROLL_TOKEN_UNKNOWN';
+      if (error instanceof ConcordatError && error.code === 'ENROLL_TOKEN_UNKNOWN') tries.failedAtMs.push(this.nowMs());
       throw error;
     } finally {
-      const others = this.of(network).filter((other) => other !== attempt);
-      if (!isGuess && others.length > 0) this.keep(network, others);
-      else if (!isGuess) this.tries.delete(network);
+      tries.running--;
+      const woken = tries.waiting.splice(0);
+      for (const resolve of woken) resolve();
+      const isIdle = tries.failedAtMs.length + tries.running + woken.length === 0;
+      if (isIdle && this.tries.get(network) === tries) this.tries.delete(network);
     }
   }
 
-  private of(network: string): readonly Try[] {
-    return this.tries.get(network) ?? [];
-  }
-
   /** The network heard last stands last; of too many the first is forgotten. */
-  private keep(network: string, tries: readonly Try[]): void {
+  private of(network: string): Tries {
+    const tries = this.tries.get(network) ?? { failedAtMs: [], running: 0, waiting: [] };
     this.tries.delete(network);
     this.tries.set(network, tries);
     if (this.tries.size > LIMITS.refusalsRemembered) this.tries.delete(this.tries.keys().next().value as string);
+    return tries;
   }
 }
 
-interface Try {
-  readonly atMs: number;
+interface Tries {
+  failedAtMs: number[];
+  running: number;
+  /** Calls that may begin once another has ended. */
+  readonly waiting: (() => void)[];
 }

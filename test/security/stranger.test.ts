@@ -202,6 +202,24 @@ describe('tokens', () => {
         'ENROLL_TOKEN_USED',
       );
   });
+
+  it('right ones are not counted: many hospitals behind one address enroll at once, guesses among them or not', async () => {
+    const tries = new EnrollmentTries(() => 0);
+    const wrong = () => Promise.reject(new ConcordatError('ENROLL_TOKEN_UNKNOWN', 'wrong'));
+    const right = () => new Promise<string>((resolve) => setImmediate(() => resolve('in')));
+    const at = (enroll: () => Promise<string>) =>
+      tries.tried('10.0.0.1', enroll).catch((error: ConcordatError) => error.code);
+    const many = Array.from({ length: 5 * LIMITS.enrollmentTriesMax }, () => at(right));
+    expect(new Set(await Promise.all(many))).toEqual(new Set(['in']));
+    expect((tries as unknown as { tries: Map<string, unknown> }).tries.size).toBe(0);
+    const mixed = await Promise.all(
+      Array.from({ length: 6 * LIMITS.enrollmentTriesMax }, (_, n) => at(n % 2 === 0 ? wrong : right)),
+    );
+    const count = (code: string) => mixed.filter((said) => said === code).length;
+    expect(count('ENROLL_TOKEN_UNKNOWN')).toBe(LIMITS.enrollmentTriesMax);
+    expect(count('in')).toBeGreaterThan(0);
+    expect(count('ENROLL_TRIES_EXCEEDED')).toBe(mixed.length - count('in') - LIMITS.enrollmentTriesMax);
+  });
 });
 
 describe('what is not TLS 1.3 with HTTP/2', () => {

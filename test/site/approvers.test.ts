@@ -1,10 +1,10 @@
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { pause, programFile } from '../../cli/demo/processes.js';
 import { ed25519PublicKey } from '../../shared/ed25519.js';
 import { ConcordatError } from '../../shared/errors.js';
 import { toHex } from '../../shared/hex.js';
@@ -22,7 +22,7 @@ import { decide, decisionGrounds } from '../../site-agent/shell/decide.js';
 import { acceptHistory, historyOf, markRestored, resumedDigest } from '../../site-agent/shell/restored.js';
 import { encodeSiteRecord, type KnownStudy, knownStudies } from '../../site-agent/site-records.js';
 import { openSiteStore } from '../../site-agent/store.js';
-import { concordat, simulatedTable, smallStudy } from '../e2e/support.js';
+import { simulatedTable, smallStudy } from '../e2e/support.js';
 
 /** A hospital lets named persons approve, two of them if it likes. */
 const person = (name: string, fill: number): ApproverKey => ({ name, seed: new Secret(new Uint8Array(32).fill(fill)) });
@@ -248,29 +248,41 @@ describe('two commands at the same instant', () => {
     expect(known().approvers).toHaveLength(1);
   });
 
-  it('real processes: both wait for the store, one decides', async () => {
+  it('real processes: one is held between reading and writing, the other does not get in between', async () => {
     const other = mkdtempSync(path.join(os.tmpdir(), 'concordat-at-once-'));
     await initSite(other, 'alder');
     const theirs = openSiteStore(other);
     proposeTo(theirs);
     theirs.close();
-    const held = new Database(path.join(other, 'site.db'));
-    held.exec('BEGIN IMMEDIATE');
-    const both = ['no time', 'no interest'].map((reason) =>
-      concordat(['site', 'decline', HASH.slice(0, 12), '--dir', other, '--reason', reason, '--json']),
-    );
-    // Long enough for both to have read an open study, if they read before they may write.
-    await new Promise((resolve) => setTimeout(resolve, 2_500));
-    held.exec('COMMIT');
-    held.close();
-    const ended = await Promise.all(both);
-    expect(ended.map(({ status }) => status).sort()).toEqual([0, 3]);
-    expect(ended.find(({ status }) => status === 3)!.stdout).toContain('SITE_ALREADY_DECIDED');
+    // The first command stops where it makes the study's key: it has read that nothing is decided, and has written nothing.
+    const [ready, go] = ['ready', 'go'].map((name) => JSON.stringify(path.join(other, name)));
+    const hold = `import crypto from 'node:crypto'; import { existsSync, writeFileSync } from 'node:fs';
+      import { syncBuiltinESMExports } from 'node:module'; const honest = crypto.randomBytes;
+      crypto.randomBytes = (size) => { if (size === 32) { writeFileSync(${ready}, '');
+        while (!existsSync(${go})) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20); } return honest(size); };
+      syncBuiltinESMExports();`;
+    const hook = `--import=data:text/javascript,${encodeURIComponent(hold)}`;
+    const decline = (reason: string, before: readonly string[] = []) =>
+      new Promise<string>((resolve) => {
+        const args = ['site', 'decline', HASH.slice(0, 12), '--dir', other, '--reason', reason, '--json'];
+        execFile(process.execPath, [...before, programFile(), ...args], (_, stdout) => resolve(stdout));
+      });
+    const first = decline('no time', [hook]);
+    for (const end = Date.now() + 40_000; !existsSync(path.join(other, 'ready')); ) {
+      expect(Date.now()).toBeLessThan(end);
+      await pause(20);
+    }
+    const second = decline('no interest');
+    // Without a lock it is done before the first goes on; with one it waits for that.
+    await Promise.race([second, pause(3_000)]);
+    writeFileSync(path.join(other, 'go'), '');
+    expect(await first).toContain('no time');
+    expect(await second).toContain('SITE_ALREADY_DECIDED');
     const after = openSiteStore(other);
     expect([...after.replay({ study: HASH })].filter(({ type }) => type === 'decided')).toHaveLength(1);
     after.close();
     rmSync(other, { recursive: true, force: true });
-  }, 60_000);
+  }, 90_000);
 });
 
 describe('going on after a restore', () => {
