@@ -225,7 +225,13 @@ export const studySchema = z.strictObject({
         .enum(['malicious', 'curious'])
         .default('malicious')
         .describe('`curious` saves one exchange and trusts the coordinator to follow the protocol.'),
-      minimumCount: z.int().min(1).default(5).describe('Counts below it are suppressed.'),
+      minimumCount: z
+        .int()
+        .min(1)
+        .default(5)
+        .describe(
+          'Counts below it are suppressed; of the patients of a column those below 4 in any case, unless it is 1.',
+        ),
       minimumCohort: z.int().min(1).default(10).describe('A site with fewer cases sits out.'),
       minSites: z.int().min(2).default(3).describe('Totals over fewer sites count as showing a site.'),
       showAggregate: z

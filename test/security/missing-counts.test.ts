@@ -7,7 +7,7 @@ import {
   describeDeclaration,
   type NumericDescription,
 } from '../../shared/computations/describe/declaration.js';
-import { suppressSmall } from '../../shared/computations/describe/small-counts.js';
+import { columnMinimum, suppressSmall } from '../../shared/computations/describe/small-counts.js';
 import type { CovariateColumn, DescribeSpec } from '../../shared/computations/frame.js';
 import { runInMemory } from '../../shared/computations/run-in-memory.js';
 import { seededRandom } from '../../shared/rng.js';
@@ -31,7 +31,7 @@ interface Published {
 }
 
 /** `total` patients at three sites, of whom the last `gaps` lack the feature and the last `unknown` the covariate. */
-function publish(total: number, gaps: number, unknown = 0): Published {
+function publish(total: number, gaps: number, unknown = 0, minimumCount = MINIMUM_COUNT): Published {
   const random = seededRandom('missing counts', total);
   const rows = Array.from({ length: total }, (_, at): Row => {
     const value = random.normal();
@@ -43,8 +43,7 @@ function publish(total: number, gaps: number, unknown = 0): Published {
       y: at % 2,
     };
   });
-  const frame = frameOf(SITES, ['f1'], COVARIATES);
-  expect(frame.minimumCount).toBe(MINIMUM_COUNT);
+  const frame = { ...frameOf(SITES, ['f1'], COVARIATES), minimumCount };
   const spec: DescribeSpec = { frame, outers: [SITES], hasSplit: false, showAggregate: [], quantiles: QUANTILES };
   const means: number[] = [];
   const coordinator: typeof describeCoordinator = {
@@ -82,6 +81,20 @@ describe('few patients without a value', () => {
       expect([...looks], `${total} patients`).toHaveLength(1);
       expect(publish(total, 2).feature).toMatchObject({ n: SUPPRESSED, missing: SUPPRESSED });
     }
+  });
+
+  it('also under a minimum of 2 or 3, where a suppressed number would otherwise have one solution', () => {
+    for (const minimumCount of [2, 3])
+      for (const total of [40, 80, 81, 82, 83, 84]) {
+        const published = [1, 2, 3].map((few) => publish(total, few, few, minimumCount));
+        expect([...new Set(published.map(({ feature }) => tellsOf(feature)))]).toHaveLength(1);
+        for (const { feature, etiology } of published) {
+          expect(feature).toMatchObject({ n: SUPPRESSED, missing: SUPPRESSED });
+          expect(etiology).toMatchObject({ n: SUPPRESSED, missing: SUPPRESSED });
+        }
+      }
+    // Who asks for nothing to be suppressed gets that.
+    expect(publish(60, 1, 0, 1).feature).toMatchObject({ n: 59, missing: 1 });
   });
 
   it('nobody, or enough of them, are shown, and n is what is left', () => {
@@ -123,9 +136,10 @@ describe('suppressed counts of which the sum is public', () => {
         for (const rest of divisions(total - first, parts - 1)) yield [first, ...rest];
   }
 
-  it.each([4, 5, 6])(
+  it.each([2, 3, 4, 5, 6])(
     'with a minimum of %i: no small one follows from what is shown, alone or as a sum of the hidden',
-    (minimum) => {
+    (asked) => {
+      const minimum = columnMinimum(asked);
       for (const total of [minimum + 5, minimum + 9, 4 * minimum]) {
         const looks = new Map<string, number[][]>();
         for (const counts of divisions(total, 4)) {

@@ -23,7 +23,7 @@ import {
   siteEventsName,
   studySitesOf,
 } from './declaration.js';
-import { fewestObserved, isSmall, SUPPRESSED, shownCounts, suppressSmall } from './small-counts.js';
+import { columnMinimum, fewestObserved, isSmall, SUPPRESSED, shownCounts, suppressSmall } from './small-counts.js';
 import { type EventMark, type HiddenSites, hiddenSites, type MarkedSite } from './suppression.js';
 
 export interface DescribeState {
@@ -167,7 +167,7 @@ function afterSums(frame: Frame, state: DescribeState, total: Total): Advance {
   const mean = totalOf(total, 'sums').map((sum, at) => {
     const n = state.observed[at]!;
     // A mean over few patients is close to one patient's value: neither sites nor readers are told.
-    if (n === 0 || isSmall(n, frame.minimumCount) || !isWholeSum) return Number.NaN;
+    if (n === 0 || isSmall(n, columnMinimum(frame.minimumCount)) || !isWholeSum) return Number.NaN;
     return (sum / n) * powerOfTwo(state.exponents[at]!);
   });
   const described = state.described.map((site): SiteDescription => {
@@ -206,7 +206,7 @@ function afterCentral(frame: Frame, state: DescribeState, total: Total): Advance
   });
   const binnings = [...sd].map((spread, at): Binning => {
     // No more bins than one for every minimumCount patients, two of them for what lies beyond.
-    const minimumCount = Math.max(1, frame.minimumCount);
+    const minimumCount = columnMinimum(frame.minimumCount);
     const bins = Math.floor(fewestObserved(state.observed[at]!, state.n, minimumCount) / minimumCount);
     if (!(spread > 0) || bins < 3) return { low: 0, width: 1, bins: 0 };
     return { low: state.mean[at]! - REACH_SDS * spread, width: (2 * REACH_SDS * spread) / (bins - 2), bins };
@@ -252,6 +252,7 @@ function resultOf(spec: DescribeSpec, state: DescribeState, total: Total): Descr
   const histograms = totalOf(total, 'histograms');
   const isWholeSum = everyDescribedSiteIn(state, total);
   const { frame } = spec;
+  const minimumCount = columnMinimum(frame.minimumCount);
   const columns: Record<string, NumericDescription | CategoricalDescription> = {};
   let offset = 0;
   for (const [at, { name }] of numericColumns(frame).entries()) {
@@ -261,13 +262,13 @@ function resultOf(spec: DescribeSpec, state: DescribeState, total: Total): Descr
     const binning = state.binnings[at]!;
     const cells = histograms.subarray(offset, offset + binning.bins);
     offset += binning.bins;
-    const counts = shownCounts(n, state.n, frame.minimumCount);
-    if (isSmall(n, frame.minimumCount)) {
+    const counts = shownCounts(n, state.n, minimumCount);
+    if (isSmall(n, minimumCount)) {
       columns[name] = { ...counts, mean: SUPPRESSED, sd: SUPPRESSED, quantiles: null, resolution: null };
       continue;
     }
     const isConstant = n >= 2 && sd === 0;
-    const fewest = fewestObserved(n, state.n, frame.minimumCount);
+    const fewest = fewestObserved(n, state.n, minimumCount);
     columns[name] = {
       ...counts,
       mean: Number.isNaN(mean) ? null : mean,
@@ -285,7 +286,7 @@ function resultOf(spec: DescribeSpec, state: DescribeState, total: Total): Descr
     level += levels.length;
     const n = counts.reduce((sum, count) => sum + count, 0);
     // Patients without a level are one more count of the same patients; where it is suppressed, so is n.
-    const shown = suppressSmall([...counts, state.n - n], frame.minimumCount);
+    const shown = suppressSmall([...counts, state.n - n], minimumCount);
     const missing = shown[levels.length]!;
     columns[name] = {
       n: missing === SUPPRESSED ? SUPPRESSED : n,
@@ -315,7 +316,7 @@ function quantile(
 ): Count | null {
   const rankOf = (of: number) => Math.min(of, Math.max(1, Math.ceil(p * of - 1e-9)));
   // A value that few patients reach is close to one patient's own.
-  if (Math.min(rankOf(fewest), fewest - rankOf(fewest) + 1) < frame.minimumCount) return SUPPRESSED;
+  if (Math.min(rankOf(fewest), fewest - rankOf(fewest) + 1) < columnMinimum(frame.minimumCount)) return SUPPRESSED;
   const rank = rankOf(n);
   let before = 0;
   for (let bin = 0; bin < bins; bin++) {

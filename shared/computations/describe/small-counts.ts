@@ -5,6 +5,12 @@ export const SUPPRESSED: Count = { suppressed: true };
 export const isSmall = (count: number, minimumCount: number): boolean => count > 0 && count < minimumCount;
 
 /**
+ * Below which the counts of a column are suppressed. Two suppressed ones of 1, 2 or 3 can have one solution only, and a
+ * suppressed 1 where 2 is shown is told by its mark; so where anything is suppressed, everything below 4 is.
+ */
+export const columnMinimum = (minimumCount: number): number => (minimumCount > 1 ? Math.max(4, minimumCount) : 1);
+
+/**
  * Counts that add up to a number which is public: small ones are suppressed. Where these alone would follow from the rest
  * (one of them, or all of them 1, or all of them as large as small ones can be, or fewer than minimumCount together),
  * another is suppressed beside them: the first in the order given that is not 0, not the smallest, because a choice by size
