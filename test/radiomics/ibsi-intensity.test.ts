@@ -357,6 +357,14 @@ describe('processing before the features', () => {
       expect(got.data[x]).toBeCloseTo(one, 9);
     });
     expect(Array.from(preprocess(image, mask, settings(true)).image.data.subarray(0, 9))).toEqual(want.map(Math.round));
+    // Half-way goes to the even number, as numpy (and MIRP) round: −3.5 and 0.5 between −4, −3 and 0, 1.
+    const pairs = testVolume(testGrid([4, 1, 1], { spacingMm: [1, 2, 2] }), Float64Array, (x) => [-4, -3, 0, 1][x]!);
+    const halved = preprocess(
+      pairs,
+      testVolume(pairs, Uint8Array, () => 7),
+      settings(true),
+    ).image.data;
+    expect(Array.from(halved, (one) => one + 0)).toEqual([-4, 0]);
     // The region ends at 7.5 mm, between the centres at 7.5 (half of each side: in) and 9.5.
     expect(morphological.box).toEqual({ lower: [0, 0, 0], upper: [4, 3, 3] });
   });

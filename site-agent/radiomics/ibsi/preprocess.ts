@@ -1,3 +1,4 @@
+import { roundHalfEven } from '../../../shared/fixed-point.js';
 import { cropGrid, cropVolume, growBox } from '../../imaging/crop.js';
 import { resampleVolume } from '../../imaging/interpolate.js';
 import { type Box, type Roi, roiOf, roiOfIndices } from '../../imaging/roi.js';
@@ -102,7 +103,8 @@ export function interpolatedImage(
   const result = resampleVolume(image, target, KERNEL[method], {
     pixelType: new Float64Array(0),
   }) as Volume<Float64Array>;
-  if (round) for (let k = 0; k < result.data.length; k++) result.data[k] = Math.round(result.data[k]!);
+  // A mean of two whole numbers is often half-way: to the even one, so that rounding moves no mean up.
+  if (round) for (let k = 0; k < result.data.length; k++) result.data[k] = roundHalfEven(result.data[k]!);
   return result;
 }
 
