@@ -75,6 +75,91 @@ describe('IBSI 2 filters', () => {
     for (let x = 0; x < 16; x++) expect(turned[x]).toBeCloseTo(amplitude * Math.sin((2 * Math.PI * 5 * x) / 16), 9);
   });
 
+  /**
+   * The definition, summed term by term on a periodic image of odd and even sides: every frequency's share of the image times the filter's
+   * transfer function. Riesz: (−i)^L √(L! / Πl!) Π ν^l / |ν|^L, ν in the order of the transform with Nyquist's negative (IBSI 2, eq. 34).
+   */
+  function bySums(image: { size: Vec3; data: ArrayLike<number> }, h: (nu: Vec3, centred: Vec3) => [number, number]) {
+    const [nx, ny, nz] = image.size;
+    const places: Vec3[] = [];
+    for (let z = 0; z < nz; z++) for (let y = 0; y < ny; y++) for (let x = 0; x < nx; x++) places.push([x, y, z]);
+    const angle = (k: Vec3, p: Vec3) => 2 * Math.PI * ((k[0] * p[0]) / nx + (k[1] * p[1]) / ny + (k[2] * p[2]) / nz);
+    const out = new Float64Array(places.length);
+    for (const k of places) {
+      let [re, im] = [0, 0];
+      places.forEach((p, i) => {
+        re += image.data[i]! * Math.cos(angle(k, p));
+        im -= image.data[i]! * Math.sin(angle(k, p));
+      });
+      const axes = [0, 1, 2] as const;
+      const signed = axes.map((a) => (k[a] < image.size[a] / 2 ? k[a] : k[a] - image.size[a]));
+      const nu = axes.map((a) => (2 * signed[a]!) / image.size[a]) as unknown as Vec3;
+      // The centred grid numbers the frequencies from −1 to 1 in equal steps, the transform's zero at place ⌊n / 2⌋.
+      const centred = axes.map((a) => {
+        const place = signed[a]! + Math.floor(image.size[a] / 2);
+        return (2 * place) / (image.size[a] - 1) - 1;
+      }) as unknown as Vec3;
+      const [hr, hi] = h(nu, centred);
+      const [a, b] = [(re * hr - im * hi) / places.length, (re * hi + im * hr) / places.length];
+      places.forEach((p, i) => {
+        out[i] = out[i]! + a * Math.cos(angle(k, p)) - b * Math.sin(angle(k, p));
+      });
+    }
+    return out;
+  }
+  const norm = (v: Vec3) => Math.hypot(...v);
+  const riesz = (orders: Vec3, nu: Vec3): [number, number] => {
+    const factorials = [1, 1, 2, 6];
+    const total = orders[0] + orders[1] + orders[2];
+    const scale = Math.sqrt(factorials[total]! / orders.reduce((p, l) => p * factorials[l]!, 1));
+    let value = norm(nu) === 0 ? 0 : scale;
+    orders.forEach((l, a) => {
+      for (let n = 0; n < l; n++) value *= nu[a]! / (norm(nu) || 1);
+    });
+    return [[value, 0] as const, [0, -value] as const, [-value, 0] as const, [0, value] as const][total] as [
+      number,
+      number,
+    ];
+  };
+  const bands = (level: number, v: Vec3): number => {
+    const top = level === 1 ? 1 : 0.5;
+    return norm(v) < top / 4 || norm(v) > top ? 0 : Math.cos((Math.PI / 2) * Math.log2((2 * norm(v)) / top));
+  };
+
+  it.each([
+    [
+      [7, 6, 5],
+      [1, 0, 0],
+    ],
+    [
+      [6, 5, 4],
+      [0, 2, 0],
+    ],
+    [
+      [5, 4, 6],
+      [1, 1, 1],
+    ],
+  ] as const)('of a Riesz transform of %s voxels and orders %s equal the sums that define them', (size, orders) => {
+    const image = patternVolume(size, Float64Array, grid);
+    const close = (filter: object, want: Float64Array) => {
+      const got = ibsi2Response(image, ibsi2Schema.parse({ filter, boundary: 'wrap' })).data;
+      expect(Math.max(...got.map((value, i) => Math.abs(value - want[i]!)))).toBeLessThan(1e-9);
+    };
+    for (const level of [1, 2])
+      close(
+        { kind: 'simoncelli', level, riesz: orders },
+        bySums(image, (nu, centred) => {
+          const [re, im] = riesz(orders, nu);
+          return [re * bands(level, centred), im * bands(level, centred)];
+        }),
+      );
+    const plain = ibsi2Response(image, ibsi2Schema.parse({ filter: { kind: 'log', sigmaMm: 3 }, boundary: 'wrap' }));
+    close(
+      { kind: 'log', sigmaMm: 3, riesz: orders },
+      bySums(plain, (nu) => riesz(orders, nu)),
+    );
+  });
+
   it('refuse settings that contradict each other', () => {
     const image = patternVolume([8, 8, 8], Int16Array, grid);
     for (const settings of [
