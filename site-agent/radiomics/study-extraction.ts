@@ -34,11 +34,14 @@ export function canonicalImaging(imaging: Imaging): CanonicalSettings {
   return { ...rest, ...deepOf(deep), delta: imaging.delta ?? null, settings };
 }
 
-/** Encoders by name, so that two studies differ in single settings of one; nothing where there are none. */
+/**
+ * Encoders by name, so that two studies differ in single settings of one; nothing where there are none. The runtime is no setting of the study: the cache is
+ * keyed by it, while the table of features of a study that is under way outlives an upgrade of this program.
+ */
 function deepOf(deep: Imaging['deep']): Record<string, unknown> {
   if (deep === undefined) return {};
   const encoders = deep.map((encoder): [string, unknown] => {
-    const { name: _, ...settings } = canonicalEncoder(encoder);
+    const { name: _name, runtime: _runtime, ...settings } = canonicalEncoder(encoder);
     return [encoder.name, { ...settings, features: encoder.features, regions: encoder.regions ?? null }];
   });
   return { deep: Object.fromEntries(encoders) };

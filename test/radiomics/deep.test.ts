@@ -11,7 +11,12 @@ import type { Mask, Vec3, Volume } from '../../site-agent/imaging/volume.js';
 import { deepFeatures } from '../../site-agent/radiomics/deep/encode.js';
 import { largestSlice, patchOf } from '../../site-agent/radiomics/deep/patch.js';
 import { RUNTIME } from '../../site-agent/radiomics/deep/runtime.js';
-import { type DeepSettings, deepDigest, parseDeepSettings } from '../../site-agent/radiomics/deep/settings.js';
+import {
+  canonicalEncoder,
+  type DeepSettings,
+  deepDigest,
+  parseDeepSettings,
+} from '../../site-agent/radiomics/deep/settings.js';
 import { DeepEncoder } from '../../site-agent/radiomics/shell/deep-encoder.js';
 import { lostModel } from '../../site-agent/radiomics/shell/model-thread.js';
 import { compiledWorker } from '../bundle/compiled-worker.js';
@@ -300,6 +305,7 @@ describe('settings of deep features', () => {
     // The runtime is in it too, in the version that is installed.
     const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
     expect(RUNTIME.version).toBe(dependencies['onnxruntime-node']);
+    expect(canonicalEncoder(settingsOf())).toMatchObject({ runtime: RUNTIME, sha256: '0'.repeat(64) });
   });
 
   it('name every problem at once', () => {
