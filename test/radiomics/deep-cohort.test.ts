@@ -8,11 +8,14 @@ import { extractCohortFiles } from '../../cli/extract-cohort.js';
 import { cohortMeasurements } from '../../cli/stability.js';
 import { checkEncoders } from '../../cli/study-encoders.js';
 import { ConcordatError } from '../../shared/errors.js';
-import { imagingSchema } from '../../shared/imaging.js';
+import { imagingContradictions, imagingSchema } from '../../shared/imaging.js';
+import { encodersOf } from '../../shared/imaging-deep.js';
+import { landmarksDigest } from '../../shared/imaging-learned.js';
 import { perturbationSchema } from '../../shared/perturbation.js';
 import { parseStudy } from '../../shared/study-parse.js';
 import { readTable } from '../../site-agent/cohort-files.js';
 import type { Mask, Volume } from '../../site-agent/imaging/volume.js';
+import { caseFeatureNames } from '../../site-agent/radiomics/case-features.js';
 import { perturbed } from '../../site-agent/radiomics/perturb/perturb.js';
 import { defaultSettings } from '../../site-agent/radiomics/settings.js';
 import { RegionExtraction } from '../../site-agent/radiomics/shell/cohort-extraction.js';
@@ -20,6 +23,7 @@ import type { Encoders } from '../../site-agent/radiomics/shell/encoders.js';
 import { ensureFeatures, readFeatures } from '../../site-agent/radiomics/shell/feature-store.js';
 import { writeQualityReport } from '../../site-agent/radiomics/shell/quality-report.js';
 import { ensureRepeats, readRepeats } from '../../site-agent/radiomics/shell/repeat-store.js';
+import { standardImage } from '../../site-agent/radiomics/standard-image.js';
 import { studyFeatureNames } from '../../site-agent/radiomics/study-names.js';
 import {
   encoder,
@@ -401,5 +405,65 @@ describe('concordat extract --cohort --deep', () => {
     putModel(folder, meanEncoder(['N', 1, 'D', 'H', 'W']));
     const changed = await failure(extract({ deep: path.join(folder, 'deep.yaml') }));
     expect(changed!.code).toBe('IMAGE_MODEL_CHANGED');
+  });
+});
+
+describe('the encoders of a study document', () => {
+  const problemsOf = (changes: object) =>
+    imagingContradictions(imagingOf(changes)).map(({ path: at, message }) => [at.join('.'), message]);
+
+  it('contradict it by name and place', () => {
+    expect(problemsOf({})).toEqual([]);
+    expect(problemsOf({ deep: [encoder({ regions: ['rim'] }), encoder({ size: [4, 3] })] })).toEqual([
+      ['deep.0.regions.0', '"rim" is not among regions'],
+      ['deep.1.name', 'two encoders are called "tiny"'],
+      ['deep.1.size', 'volume takes 3 lengths'],
+    ]);
+    expect(problemsOf({ regions: [{ name: 'ring2', kind: 'ring', mm: 2 }] })).toEqual([
+      ['deep.0', 'no region of the study is the lesion itself: say with `regions` which the encoder is run on'],
+    ]);
+    expect(() => imagingOf({ deep: [encoder({ sha256: 'latest' })] })).toThrow(/64 hexadecimal/);
+    expect(() => imagingOf({ deep: [encoder({ encoder: 'https://example.org/m.onnx' })] })).toThrow(/encoder/);
+  });
+
+  it('run on the lesion, or on the regions that they name, and never on habitats', () => {
+    const habitat = { name: 'habitat1', kind: 'habitat' };
+    const [lesion, ring] = [
+      { name: 'whole', kind: 'lesion' },
+      { name: 'ring2', kind: 'ring' },
+    ];
+    const deep = [encoder(), encoder({ name: 'around', regions: ['ring2', 'whole'] })] as never;
+    const named = (region: { name: string; kind: string }) => encodersOf({ deep }, region).map(({ name }) => name);
+    expect([lesion!, ring!, habitat].map(named)).toEqual([['tiny', 'around'], ['around'], []]);
+    const names = caseFeatureNames(imagingOf({ timepoints: [], delta: undefined, difference: [], deep }), ['f']);
+    expect(names.filter((name) => name.startsWith('arterial_'))).toEqual([
+      'arterial_f',
+      'arterial_deep_tiny_0',
+      'arterial_deep_tiny_1',
+      'arterial_deep_tiny_2',
+      'arterial_ring2_f',
+      ...[0, 1, 2].map((at) => `arterial_ring2_deep_around_${at}`),
+    ]);
+  });
+});
+
+describe('deep features of standardized images', () => {
+  it('are of the image on the study’s standard scale', async () => {
+    const landmarks = [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100];
+    const section = { within: 'foreground', phases: { arterial: landmarks, 'portal-venous': landmarks } } as const;
+    const from = { study: 'a'.repeat(64), result: landmarksDigest({ ...section, phases: { ...section.phases } }) };
+    const window = { centre: 50, width: 100 };
+    const imaging = imagingOf({
+      standardize: { ...section, from },
+      deep: [encoder({ intensity: { type: 'window', ...window } })],
+    });
+    const place = site('standard');
+    const [row] = (await ensureFeatures(imaging, place, how)).rows;
+    const { image, mask } = rowOf('one', 'arterial', 'before');
+    const seen = standardImage(image!, null, { within: 'foreground', landmarks });
+    const expected = slowEncoding(seen, slowCentre(mask), { ...PATCH, window }, WEIGHTS);
+    for (const [at, value] of expected.entries())
+      expect(row!.features.get(`before_arterial_deep_tiny_${at}`)!.value).toBeCloseTo(value, 5);
+    expect(new Set(expected.map((value) => value.toFixed(3))).size).toBe(3);
   });
 });
