@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 /**
  * How far a lesion's mask and image are perturbed to see which features hold: every reading draws its own amounts, uniformly
- * between minus and plus what stands here, in the order noise, motion, margin, volume, contour. After Zwanenburg et al., Sci Rep 2019;9:614.
+ * between minus and plus what stands here (of noise and contour the fields are drawn, not the amounts), in the order noise, motion, margin, volume, contour. After Zwanenburg et al., Sci Rep 2019;9:614.
  */
 export const perturbationShape = {
   translateMm: z.number().positive().max(50).optional().describe('Shift along each axis of the image, in mm.'),

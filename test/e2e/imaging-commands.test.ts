@@ -160,3 +160,57 @@ validation: {folds: 2}
     expect(again).toMatchObject({ status: 2, data: { error: { code: 'CLI_USAGE' } } });
   });
 });
+
+describe('concordat stability', () => {
+  it('reads the masks of two readers, or perturbs each lesion, and keeps what holds', async () => {
+    mkdirSync(file('read'));
+    const write = (name: string, content: string | Uint8Array) => writeFileSync(file('read', name), content);
+    /** The lesion without its first slices, and with more or fewer of its voxels as a second reader might have it. */
+    const drawn = (slices: number, every: number) => {
+      const inside = roiOf(lesion).indices;
+      const kept = new Set(inside.subarray(Math.floor((slices * inside.length) / 10)));
+      const data = lesion.data.map((_, at) => (kept.has(at) && (every === 0 || at % every !== 0) ? 1 : 0));
+      return writeNifti({ ...lesion, data });
+    };
+    write('ct.nii.gz', writeNifti(images.arterial));
+    const rows = [0, 3, 6].flatMap((slices) => {
+      write(`${slices}.nii.gz`, drawn(slices, 0));
+      write(`${slices}-second.nii.gz`, drawn(slices, 9));
+      return [`c${slices},ct.nii.gz,${slices}.nii.gz,`, `c${slices},ct.nii.gz,${slices}-second.nii.gz,second`];
+    });
+    write('images.csv', `case,image,mask,reader\n${rows.join('\n')}\n`);
+    write('cohort.yaml', 'concordat: 1\ntable: cases.csv\nid: id\nimages: {table: images.csv}\n');
+    write('params.yaml', 'imageType: {Original: {}}\nfeatureClass: {shape: [VoxelVolume], firstorder: [Range]}\n');
+    const of = ['--cohort', file('read', 'cohort.yaml'), '--params', file('read', 'params.yaml')];
+    const out = file('read', 'stability.csv');
+    const read = await run('stability', ...of, '--readers', '--kind', 'ICC(2,1)', '--out', out);
+    expect(read).toMatchObject({
+      status: 0,
+      data: {
+        failed: 0,
+        kept: 2,
+        features: [
+          { n: 3, k: 2 },
+          { n: 3, k: 2 },
+        ],
+      },
+    });
+    // A ninth of the voxels is missing everywhere: readers are consistent, and do not agree wholly.
+    const volume = read.data.features.find(({ feature }: { feature: string }) => feature.endsWith('VoxelVolume'));
+    expect(volume.icc['ICC(3,1)'].value).toBeGreaterThan(volume.icc['ICC(2,1)'].value);
+    expect(readFileSync(out, 'utf8')).toMatch(/^feature,n,k,"ICC\(1,1\)"/);
+    const perturbed = await run('stability', ...of, '--perturb', 'contourMm=0.5,volume=0.05', '--repeats', '2');
+    expect(perturbed).toMatchObject({
+      status: 0,
+      data: {
+        failed: 0,
+        features: [
+          { n: 3, k: 2 },
+          { n: 3, k: 2 },
+        ],
+      },
+    });
+    const both = await run('stability', ...of, '--perturb', 'contourMm=0.5', '--readers');
+    expect(both).toMatchObject({ status: 2, data: { error: { code: 'CLI_USAGE' } } });
+  });
+});
