@@ -76,8 +76,9 @@ function interpolated(
 ): { image: Volume<Float64Array>; morphological: Roi } {
   const { box } = roiOf(mask, label);
   const grid = ibsiGrid(image, interpolation.spacingMm);
-  const part = box === null ? { lower: [0, 0, 0] as const, upper: [0, 0, 0] as const } : boxOn(grid, mask, box);
-  const target = isWhole ? grid : cropGrid(grid, part);
+  const room: Box = box === null ? { lower: [0, 0, 0], upper: [0, 0, 0] } : boxOn(grid, mask, box);
+  const part = cropGrid(grid, room);
+  const target = isWhole ? grid : part;
   const data = interpolatedImage(image, target, interpolation);
   if (box === null) return { image: data, morphological: roiOfIndices(target, new Int32Array(0)) };
   // Of the mask only the surroundings of the region are looked at; beyond them it is 0 as it is at their edge.
@@ -86,12 +87,24 @@ function interpolated(
     ...gridOf(around),
     data: Uint8Array.from(around.data, (value: number) => (value === label ? 1 : 0)),
   };
-  const shares = resampleVolume(inside, target, KERNEL[interpolation.roiMethod], { pixelType: new Float64Array(0) });
+  const shares = resampleVolume(inside, part, KERNEL[interpolation.roiMethod], { pixelType: new Float64Array(0) });
   const covered = new Uint8Array(shares.data.length);
   // Half-way between two voxels is in, whichever way the sum was rounded.
   const threshold = interpolation.roiThreshold - 1e-6;
   for (let k = 0; k < covered.length; k++) covered[k] = shares.data[k]! >= threshold ? 1 : 0;
-  return { image: data, morphological: roiOf({ ...gridOf(target), data: covered }) };
+  const region = roiOf({ ...gridOf(part), data: covered });
+  return { image: data, morphological: isWhole ? placedOn(grid, region, room) : region };
+}
+
+/** A region of the part of a grid inside `box`, as one of the grid. */
+function placedOn(grid: Grid, { grid: part, indices }: Roi, box: Box): Roi {
+  const [nx, ny] = part.size;
+  const placed = indices.map((index) => {
+    const row = Math.floor(index / nx);
+    const [x, y, z] = [index - row * nx, row % ny, Math.floor(row / ny)];
+    return x + box.lower[0] + grid.size[0] * (y + box.lower[1] + grid.size[1] * (z + box.lower[2]));
+  });
+  return roiOfIndices(grid, placed);
 }
 
 /** An image on a grid, in float64, rounded where asked. */
