@@ -65,7 +65,8 @@ export async function extractMapsOne(
   const settings = readSettings(options);
   const pool = new ExtractionPool(options.threads ?? availableParallelism());
   try {
-    const source = await readSource(options.image, options.mask, settings.preprocessing.label);
+    const { label, correctMask } = settings.preprocessing;
+    const source = await readSource(options.image, options.mask, label, { mayResample: correctMask });
     const mapping = await pool.maps(source, settings, (done, total) => options.progress(`  ${done} of ${total}`));
     if (mapping.status === 'failed') return { maps: 0, failure: mapping.reason };
     for (const note of new Set(mapping.notes)) options.progress(`note: ${note}`);
@@ -90,6 +91,8 @@ function requireFiles(options: ExtractOneOptions): void {
 /** What is done with an image and its mask, and what the table says of it. */
 interface Work {
   readonly label: number;
+  /** A mask on another grid is taken to the image's. */
+  readonly mayResample: boolean;
   readonly digest: string;
   run(source: Source): Promise<Extraction>;
 }
@@ -98,6 +101,7 @@ function pyradiomicsWork(options: ExtractOneOptions): Work {
   const settings = readSettings(options);
   return {
     label: settings.preprocessing.label,
+    mayResample: settings.preprocessing.correctMask,
     digest: settingsDigest(canonicalSettings(settings)),
     run: async (source) => {
       const pool = new ExtractionPool(options.threads ?? availableParallelism());
@@ -116,6 +120,7 @@ function ibsiWork(options: ExtractOneOptions): Work {
   const settings = options.label === undefined ? read : { ...read, label: options.label };
   return {
     label: settings.label,
+    mayResample: options.resampleMask,
     digest: settingsDigest({ format: 1, profile: 'ibsi', settings }),
     run: async (source) => extractByIbsi(source, settings, { resampleMask: options.resampleMask }),
   };
@@ -141,7 +146,7 @@ function readSettings(options: ExtractOneOptions): ExtractionSettings {
 async function extracted(options: ExtractOneOptions, work: Work): Promise<Extraction> {
   let source: Source;
   try {
-    source = await readSource(options.image, options.mask, work.label);
+    source = await readSource(options.image, options.mask, work.label, { mayResample: work.mayResample });
   } catch (error) {
     return { status: 'failed', reason: failureOf(error) };
   }

@@ -30,7 +30,7 @@ export const IMAGE_ERRORS = {
     fault: 'site',
     grpc: 'INVALID_ARGUMENT',
     exit: 2,
-    hint: 'Mask and image must lie on one grid. `--resample-mask` takes the mask to the image by nearest neighbour; geometryTolerance allows small differences.',
+    hint: 'Mask and image must lie on one grid. `--resample-mask`, or correctMask in the settings, takes the mask to the image by nearest neighbour; geometryTolerance allows small differences.',
   },
   IMAGE_LABEL_UNKNOWN: {
     fault: 'site',

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readSegmentation, segmentCount, segmentMask } from '../../site-agent/imaging/dicom/segmentation.js';
+import { segmentOnOwnGrid } from '../../site-agent/imaging/dicom/segmentation-grid.js';
 import { contourArea, readStructures, structureMask } from '../../site-agent/imaging/dicom/structures.js';
 import { TAG } from '../../site-agent/imaging/dicom/tags.js';
 import { fillEvenOdd } from '../../site-agent/imaging/polygon.js';
@@ -119,6 +120,18 @@ describe('a DICOM SEG', () => {
     const mirrored: Grid = { ...GRID, origin: [10 + 4 * 0.75, 20, 30], direction: [-1, 0, 0, 0, 1, 0, 0, 0, 1] };
     const turned = segmentMask(read(segmentation([{ segment: 1, at: [0, 0, 0], values: OTHER }])), 1, mirrored);
     expect(slice(turned, 0)).toEqual([1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0]);
+  });
+
+  it('has a grid of its own, the slices between its frames empty', () => {
+    const own = segmentOnOwnGrid(read(segmentation(frames)), 1);
+    // Slices lie 2 mm apart: the frames at 0 and 2, and the other segment's at 3, leave no other distance.
+    expect(own).toMatchObject({ size: [5, 3, 4], spacingMm: [0.75, 0.5, 2], origin: [10, 20, 30] });
+    expect([0, 1, 2, 3].map((z) => slice(own, z))).toEqual([OTHER, ONES.map(() => 0), ONES, ONES.map(() => 0)]);
+    const uneven = [0, 1, 2.5].map((z): Frame => ({ segment: 1, at: [0, 0, z], values: ONES }));
+    expect(codeOf(() => segmentOnOwnGrid(read(segmentation(uneven)), 1))).toBe('IMAGE_SLICES_UNEVEN');
+    const tilted = [0, 1, 2].map((z): Frame => ({ segment: 1, at: [0, z, z], values: ONES }));
+    expect(codeOf(() => segmentOnOwnGrid(read(segmentation(tilted)), 1))).toBe('IMAGE_SLICES_SHEARED');
+    expect(segmentOnOwnGrid(read(segmentation(frames.slice(0, 1))), 2).size).toEqual([5, 3, 1]);
   });
 
   it('of fractions takes what is at least half inside', () => {

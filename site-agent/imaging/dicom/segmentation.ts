@@ -4,7 +4,7 @@ import { type Grid, type Mask, type Vec3, voxelCount } from '../volume.js';
 import type { Dataset } from './dataset.js';
 import type { DicomFile } from './parse.js';
 import { type FrameDecoder, Frames, pixelLayout } from './pixels.js';
-import { inGroups, type Plane, planeOf } from './slices.js';
+import { inGroups, type Plane, planeOf, sliceDistanceOf } from './slices.js';
 import { TAG, tagName } from './tags.js';
 
 export interface Segment {
@@ -21,6 +21,8 @@ export interface Segmentation {
   readonly segments: readonly Segment[];
   /** The value that means 1 in a fractional segmentation. */
   readonly maximum: number;
+  /** Distance of slices, or their thickness, as the file states it; null where it does not. */
+  readonly sliceMm: number | null;
   readonly frames: readonly SegmentFrame[];
 }
 
@@ -86,7 +88,7 @@ export function readSegmentation(file: DicomFile, decode: FrameDecoder): Segment
     );
   const maximum = type === 'FRACTIONAL' ? (dataset.ushort(TAG.maximumFraction) ?? 255) : 1;
   if (maximum === 0) throw new ConcordatError('IMAGE_UNREADABLE', `${tagName(TAG.maximumFraction)} is 0`);
-  return { type, segments, maximum, frames };
+  return { type, segments, maximum, sliceMm: sliceDistanceOf(dataset), frames };
 }
 
 /** Label maps may carry a palette to show them in; their pixels are numbers all the same. */

@@ -1,10 +1,9 @@
 import { ConcordatError } from '../../../shared/errors.js';
 import { type PixelType, sampleCount } from '../samples.js';
 import { type Samples, type Volume, volumeOf } from '../volume.js';
-import type { Dataset } from './dataset.js';
 import type { DicomFile } from './parse.js';
 import { type FrameDecoder, Frames, type PixelLayout, pixelLayout } from './pixels.js';
-import { inGroups, planeOf, rescaleOf } from './slices.js';
+import { planeOf, rescaleOf, sliceDistanceOf } from './slices.js';
 import { stackOrThrow } from './stack.js';
 import { TAG, tagName } from './tags.js';
 
@@ -123,7 +122,7 @@ export function readSeries(series: Series, decode: FrameDecoder): Volume {
   requireAlike(slices, layout);
   const { grid, order } = stackOrThrow(
     planes,
-    { columns: layout.columns, rows: layout.rows, singleSliceMm: singleSliceMm(series) },
+    { columns: layout.columns, rows: layout.rows, singleSliceMm: sliceDistanceOf(series.files[0]!.file.dataset) },
     (plane) => slices[plane]!.name,
   );
   const type = rescaledType(slices, layout);
@@ -181,13 +180,6 @@ function requireAlike(slices: readonly Slice[], layout: PixelLayout): void {
       `${differing.length} of ${slices.length} slices have another size or pixel type than the first (${layout.columns} × ${layout.rows})`,
       { problems: differing.map(({ name }) => ({ file: name, message: 'another size or pixel type' })) },
     );
-}
-
-function singleSliceMm({ files }: Series): number | null {
-  const { dataset } = files[0]!.file;
-  const read = (item: Dataset) => item.decimal(TAG.spacingBetweenSlices) ?? item.decimal(TAG.sliceThickness);
-  const value = inGroups(dataset, 0, TAG.pixelMeasures, read) ?? read(dataset);
-  return value !== null && value > 0 ? value : null;
 }
 
 const INTEGER_TYPES: readonly (readonly [PixelType, number, number])[] = [

@@ -69,6 +69,13 @@ export function inGroups<T>(
   return null;
 }
 
+/** The distance of slices where it is stated, else their thickness, in mm; null where there is neither. */
+export function sliceDistanceOf(dataset: Dataset): number | null {
+  const read = (item: Dataset) => item.decimal(TAG.spacingBetweenSlices) ?? item.decimal(TAG.sliceThickness);
+  const value = inGroups(dataset, 0, TAG.pixelMeasures, read) ?? read(dataset);
+  return value !== null && value > 0 && value <= FARTHEST_MM ? value : null;
+}
+
 /** Slope and intercept of one frame; 1 and 0 where there are none. */
 export function rescaleOf(dataset: Dataset, frame: number): { readonly slope: number; readonly intercept: number } {
   const read = (item: Dataset) => {

@@ -2,6 +2,7 @@ import { ConcordatError } from '../../../shared/errors.js';
 import { requireSameGrid } from '../compare-grids.js';
 import { type DicomFile, parseDicom } from '../dicom/parse.js';
 import { readSegmentation, segmentMask } from '../dicom/segmentation.js';
+import { segmentOnOwnGrid } from '../dicom/segmentation-grid.js';
 import { kindOf } from '../dicom/series.js';
 import { readStructures, structureMask } from '../dicom/structures.js';
 import { emptyMask, labelsOf } from '../labels.js';
@@ -29,6 +30,11 @@ export interface MaskFile {
    * @throws ConcordatError IMAGE_GRID_MISMATCH, IMAGE_LABEL_UNKNOWN, IMAGE_MASK_EMPTY
    */
   region(label: number, image: Grid): Mask;
+  /**
+   * One region on the file's own grid, wherever the image lies; null for an RTSTRUCT, whose outlines have none.
+   * @throws ConcordatError IMAGE_LABEL_UNKNOWN, IMAGE_MASK_EMPTY, IMAGE_SLICES_*
+   */
+  own(label: number): Mask | null;
 }
 
 /**
@@ -47,6 +53,7 @@ export async function readMask(path: string): Promise<MaskFile> {
       grid: null,
       volume: null,
       region: (label, image) => nonEmpty(structureMask(structures, label, image), label),
+      own: () => null,
     };
   }
   if (kind !== 'segmentation') return labelFile(await readImage(path));
@@ -57,24 +64,29 @@ export async function readMask(path: string): Promise<MaskFile> {
     grid: null,
     volume: null,
     region: (label, image) => nonEmpty(segmentMask(segmentation, label, image), label),
+    own: (label) => nonEmpty(segmentOnOwnGrid(segmentation, label), label),
   };
 }
 
 /** A label map as a mask file. */
 export function labelFile(volume: Volume): MaskFile {
   const labels = [...labelsOf(volume).keys()];
+  const own = (label: number): Mask => {
+    if (!labels.includes(label)) throw emptyMask(label, labels);
+    const { data } = volume;
+    const inside = new Uint8Array(data.length);
+    for (let i = 0; i < data.length; i++) inside[i] = data[i] === label ? 1 : 0;
+    return { ...gridOf(volume), data: inside };
+  };
   return {
     kind: 'labels',
     labels: labels.map((label) => ({ label, name: null })),
     grid: gridOf(volume),
     volume,
+    own,
     region(label, image) {
       requireSameGrid(image, volume);
-      if (!labels.includes(label)) throw emptyMask(label, labels);
-      const { data } = volume;
-      const inside = new Uint8Array(data.length);
-      for (let i = 0; i < data.length; i++) inside[i] = data[i] === label ? 1 : 0;
-      return { ...gridOf(image), data: inside };
+      return { ...gridOf(image), data: own(label).data };
     },
   };
 }

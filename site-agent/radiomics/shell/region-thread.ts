@@ -5,6 +5,7 @@ import type { Volume } from '../../imaging/volume.js';
 import { type RegionPatch, regionPatch } from '../deep/region-patch.js';
 import { failureOf } from '../extract.js';
 import { extractPerturbed, extractRegion, type RegionSource } from '../region-extract.js';
+import { regionOnImage } from '../region-on-image.js';
 import { type KeptRegion, keptOf, type PatchRequest, type RegionRequest } from '../region-task.js';
 import { standardImage } from '../standard-image.js';
 import { LastRead } from './last-read.js';
@@ -14,21 +15,30 @@ const masks = new LastRead(readMask, 2);
 const standards = new LastRead<Volume>(readImage, 1);
 
 /** The image, on the study's standard scale where it has one. */
-async function imageOf({ image: imagePath, standard }: RegionRequest | PatchRequest): Promise<Volume> {
+async function imageOf(request: RegionRequest | PatchRequest): Promise<Volume> {
+  const { image: imagePath, standard } = request;
   const image = await images.of(imagePath);
   if (standard === null) return image;
   return standards.ofMade(JSON.stringify([imagePath, standard]), async () => {
     const { organ } = standard;
-    const inside = organ === null ? null : (await masks.of(organ.mask)).region(organ.label, image);
+    const inside =
+      organ === null ? null : regionOnImage(await masks.of(organ.mask), organ.label, image, takesMasksToImage(request));
     return standardImage(image, inside, standard);
   });
 }
 
+/** PyRadiomics' setting `correctMask`. */
+const takesMasksToImage = (request: RegionRequest | PatchRequest): boolean =>
+  'extraction' in request &&
+  request.extraction.profile === 'pyradiomics' &&
+  request.extraction.settings.preprocessing.correctMask;
+
 async function sourceOf(request: RegionRequest | PatchRequest): Promise<RegionSource> {
   const { mask, label, organ } = request;
   const image = await imageOf(request);
-  const lesion = (await masks.of(mask)).region(label, image);
-  const around = organ === null ? null : (await masks.of(organ.mask)).region(organ.label, image);
+  const mayResample = takesMasksToImage(request);
+  const lesion = regionOnImage(await masks.of(mask), label, image, mayResample);
+  const around = organ === null ? null : regionOnImage(await masks.of(organ.mask), organ.label, image, mayResample);
   return { image, lesion, organ: around };
 }
 
