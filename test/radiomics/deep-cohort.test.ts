@@ -233,10 +233,14 @@ describe('a site without the study’s encoder', () => {
     const place = site('without', null);
     const error = (await failure(ensureFeatures(imaging, place, how)))!;
     expect(error.code).toBe('IMAGE_MODEL_MISSING');
-    expect(error.message).toBe(
-      `models/tiny.onnx: put the model file of encoder "tiny" here, beside cohort.yaml: the one with the SHA-256 ${sha256Of(MODEL)}`,
-    );
-    expect(readdirSync(place.folder)).not.toContain('cache');
+    expect(error.message).toBe(`no model file here is the study's encoder "tiny" (SHA-256 ${sha256Of(MODEL)})`);
+    expect(error.problems).toEqual([
+      {
+        file: 'models/tiny.onnx',
+        message: `put encoder "tiny" here, beside cohort.yaml: the file with the SHA-256 ${sha256Of(MODEL)}`,
+      },
+    ]);
+    expect(readdirSync(path.join(place.folder, 'features'))).toEqual([]);
     // A file with the digest does, whatever its name, where cohort.yaml names it.
     writeFileSync(path.join(place.folder, 'from-usb.bin'), MODEL);
     const [row] = (await ensureFeatures(imaging, { ...place, models: ['from-usb.bin'] }, how)).rows;

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { ConcordatError, type ErrorCode, type Problem } from '../../../shared/errors.js';
+import { ConcordatError, type Problem } from '../../../shared/errors.js';
 import type { Encoder } from '../../../shared/imaging-deep.js';
 import { isFolder, namesIn } from '../../imaging/shell/read-file.js';
 
@@ -55,10 +55,12 @@ export async function modelsAmong(
       .filter((file) => found[at] === null && basename(file) === `${name}.onnx` && known.has(file))
       .map((file) => ({
         file,
-        message: `encoder "${name}": the file has the SHA-256 ${known.get(file)}, the study wants ${sha256}`,
+        message: `is not encoder "${name}" of the study: its SHA-256 is ${known.get(file)}, the study wants ${sha256}`,
       })),
   );
-  if (changed.length > 0) throw refused('IMAGE_MODEL_CHANGED', changed);
+  const [first] = changed;
+  if (first !== undefined)
+    throw new ConcordatError('IMAGE_MODEL_CHANGED', `${first.file} ${first.message}`, { problems: changed });
   for (const [file, sha256] of known) problems.push({ file, message: `has the SHA-256 ${sha256}` });
   return { found: found.map((file) => (file === null ? null : resolve(folder, file))), problems };
 }
@@ -79,15 +81,17 @@ export async function requireModels(
       ? [
           {
             file: join(MODELS_FOLDER, `${name}.onnx`),
-            message: `put the model file of encoder "${name}" here, beside cohort.yaml: the one with the SHA-256 ${sha256}`,
+            message: `put encoder "${name}" here, beside cohort.yaml: the file with the SHA-256 ${sha256}`,
           },
         ]
       : [],
   );
-  if (wanted.length > 0) throw refused('IMAGE_MODEL_MISSING', [...wanted, ...problems]);
+  const lacking = encoders
+    .filter((_, at) => found[at] === null)
+    .map(({ name, sha256 }) => `"${name}" (SHA-256 ${sha256})`);
+  if (lacking.length > 0)
+    throw new ConcordatError('IMAGE_MODEL_MISSING', `no model file here is the study's encoder ${lacking.join(', ')}`, {
+      problems: [...wanted, ...problems],
+    });
   return found.map((file) => file!);
-}
-
-function refused(code: ErrorCode & `IMAGE_MODEL_${string}`, problems: Problem[]): ConcordatError {
-  return new ConcordatError(code, `${problems[0]!.file}: ${problems[0]!.message}`, { problems });
 }
