@@ -1,9 +1,8 @@
 import { boxSize } from '../../../imaging/lines.js';
 import type { Box } from '../../../imaging/roi.js';
 import type { Vec3 } from '../../../imaging/volume.js';
-import { goodLength } from '../../ibsi/fft.js';
 import { extended, type Part } from './boundary.js';
-import { LANES, lineTransform } from './lane-fft.js';
+import { goodLength, LANES, lineTransform } from './lane-fft.js';
 import type { Boundary } from './settings.js';
 
 /** A frequency along three axes, in units of Nyquist's. */
@@ -105,15 +104,20 @@ function centredFrequencies(count: number): Float64Array {
 }
 
 /** Which lines along an axis are transformed: those between these corners of the other axes. */
-interface Window {
+export interface Window {
   readonly lower: Vec3;
   /** Exclusive. */
   readonly upper: Vec3;
 }
 
-/** Forward transform in place of a grid with x fastest; the inverse, unscaled, is the same with both arrays exchanged. */
-export function transformed(re: Float64Array, im: Float64Array, size: Vec3): void {
-  for (const axis of [0, 1, 2] as const) alongAxis(re, im, size, axis, { lower: [0, 0, 0], upper: size });
+/**
+ * Forward transform in place of a grid with x fastest; the inverse, unscaled, is the same with both arrays exchanged.
+ * @param filled beyond it along each axis there are zeros only
+ */
+export function transformed(re: Float64Array, im: Float64Array, size: Vec3, filled: Vec3 = size): void {
+  alongAxis(re, im, size, 0, { lower: [0, 0, 0], upper: [size[0], filled[1], filled[2]] });
+  alongAxis(re, im, size, 1, { lower: [0, 0, 0], upper: [size[0], size[1], filled[2]] });
+  alongAxis(re, im, size, 2, { lower: [0, 0, 0], upper: size });
 }
 
 /** The inverse of what `transformed` gave, unscaled, right in the window alone: lines that no voxel of it needs are left as they are. */

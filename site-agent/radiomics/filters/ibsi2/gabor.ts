@@ -1,9 +1,9 @@
 import { boxSize } from '../../../imaging/lines.js';
 import type { Box } from '../../../imaging/roi.js';
 import type { Vec3 } from '../../../imaging/volume.js';
-import { goodLength } from '../../ibsi/fft.js';
 import { extended, type Part } from './boundary.js';
 import { restored, transformed } from './fourier.js';
+import { goodLength } from './lane-fft.js';
 import type { Boundary, Ibsi2Filter, Pooling } from './settings.js';
 
 type Gabor = Extract<Ibsi2Filter, { kind: 'gabor' }>;

@@ -1,5 +1,3 @@
-import { goodLength } from '../../ibsi/fft.js';
-
 /** Lines that one transform works on at once. */
 export const LANES = 16;
 
@@ -9,6 +7,15 @@ export const LANES = 16;
  */
 export interface LineTransform {
   transform(re: Float64Array, im: Float64Array, lanes: number): void;
+}
+
+/** The smallest length of at least `atLeast` without prime factors above 5. */
+export function goodLength(atLeast: number): number {
+  for (let length = Math.max(1, atLeast); ; length++) {
+    let rest = length;
+    for (const radix of [2, 3, 5]) while (rest % radix === 0) rest /= radix;
+    if (rest === 1) return length;
+  }
 }
 
 const known = new Map<number, LineTransform>();
