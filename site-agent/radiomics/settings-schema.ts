@@ -70,8 +70,9 @@ const settingFields = {
   resegmentShape: z.boolean().nullish(),
   preCrop: z.boolean().nullish(),
   sigma: z.array(positive).nullish(),
-  start_level: natural.nullish(),
-  level: count.nullish(),
+  // Each level's sums are up to eight times those of the one before: floating point ends not far beyond.
+  start_level: natural.max(100).nullish(),
+  level: count.max(100).nullish(),
   wavelet: wavelet.nullish(),
   gradientUseSpacing: z.boolean().nullish(),
   lbp2DRadius: positive.nullish(),

@@ -1,4 +1,6 @@
+import { ConcordatError } from '../../shared/errors.js';
 import { cropGrid, growBox } from '../imaging/crop.js';
+import { boxSize } from '../imaging/lines.js';
 import type { Box, Roi } from '../imaging/roi.js';
 import { type Grid, type Volume, voxelCount } from '../imaging/volume.js';
 import type { ClassInput } from './class-input.js';
@@ -40,6 +42,7 @@ export function voxelMaps(
   if (roi.box === null) return maps;
   const box = growBox(roi.box, voxel.kernelRadius, image.size);
   const grid = cropGrid(image, box);
+  requireTime(roi, box, voxel.kernelRadius);
   const { inside, values, levels } = part(input, box, grid, voxel.maskedKernel);
   const present = new Int32Array(new Set(levels.filter((_, k) => inside[k] === 1))).sort();
   const reach = [0, 1, 2].map((axis) =>
@@ -80,6 +83,20 @@ export function voxelMaps(
     }
   }
   return maps;
+}
+
+/** Voxels of all kernels together; so many take the better part of a day, and PyRadiomics terabytes unless it is told to go in batches. */
+const KERNEL_VOXELS_MAX = 1e11;
+
+/** @throws ConcordatError IMAGE_SETTINGS_INVALID where the kernels of the region's voxels would not be done in a day */
+function requireTime(roi: Roi, box: Box, radius: number): void {
+  const each = boxSize(box).reduce((product, length) => product * Math.min(length, 2 * radius + 1), 1);
+  const all = each * roi.indices.length;
+  if (all <= KERNEL_VOXELS_MAX) return;
+  throw new ConcordatError(
+    'IMAGE_SETTINGS_INVALID',
+    `voxelSetting.kernelRadius ${radius}: ${roi.indices.length} kernels of up to ${each} voxels are more than ${KERNEL_VOXELS_MAX} voxels together`,
+  );
 }
 
 const OTHERS = { firstorder: firstOrder, gldm, glrlm, glszm, ngtdm };

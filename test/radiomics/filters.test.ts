@@ -79,6 +79,25 @@ describe('PyRadiomics’ filters', () => {
   });
 });
 
+describe('a deep level of the wavelet', () => {
+  it('is the first level of the approximation before it, however far the levels reach around the image', () => {
+    const size: Vec3 = [8, 6, 10];
+    const region = { lower: [2, 1, 3], upper: [5, 4, 6] } as const;
+    const settings: FilterSettings = { wavelet: 'coif1' };
+    let image: Volume = patternVolume(size, Float64Array);
+    const deep = [...IMAGE_TYPE_FILTERS.Wavelet({ image, region }, { ...settings, level: 12 })];
+    expect(deep).toHaveLength(12 * 7 + 1);
+    for (let level = 0; level < 12; level++) {
+      const bands = [...IMAGE_TYPE_FILTERS.Wavelet({ image }, settings)];
+      for (let k = 0; k < (level === 11 ? 8 : 7); k++)
+        expect(deep[7 * level + k]!.volume.data, deep[7 * level + k]!.name).toEqual(
+          cropVolume(bands[k]!.volume, region).data,
+        );
+      image = bands[7]!.volume;
+    }
+  });
+});
+
 describe('a filter on a part of the image', () => {
   const regions = [
     { lower: [0, 0, 0], upper: [4, 3, 2] },

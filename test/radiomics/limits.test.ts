@@ -6,7 +6,8 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { ConcordatError } from '../../shared/errors.js';
 import { readImage } from '../../site-agent/imaging/shell/read-file.js';
-import { extract, failureOf, type Source } from '../../site-agent/radiomics/extract.js';
+import { extract, extractMaps, failureOf, type Source } from '../../site-agent/radiomics/extract.js';
+import { ALL_AXES, directions } from '../../site-agent/radiomics/features/neighbourhood.js';
 import { extractByIbsi, parseIbsiSettings } from '../../site-agent/radiomics/ibsi-profile.js';
 import type { RegionRequest } from '../../site-agent/radiomics/region-task.js';
 import { parseSettings } from '../../site-agent/radiomics/settings.js';
@@ -64,10 +65,30 @@ describe('settings that ask for more than there is', () => {
     'LBP3D: {lbp3DIcosphereSubdivision: 15}',
     'LBP3D: {lbp3DLevels: 1000000}',
     'LBP2D: {lbp2DSamples: 100000000}',
+    'Wavelet: {level: 200}',
+    'Wavelet: {start_level: 3000000000}',
   ])('of time: %s', (type) => {
     expect(() => parseSettings(`imageType: {${type}}`, 'params.yaml')).toThrow(
       expect.objectContaining({ code: 'IMAGE_SETTINGS_INVALID' }),
     );
+  });
+
+  it('of time: kernels as large as a large region, and distances of millions of directions', () => {
+    const side = 72;
+    const grid = testGrid([side, side, side]);
+    const all = { image: testVolume(grid, Uint8Array, (x) => x), mask: testVolume(grid, Uint8Array, () => 1) };
+    const { settings } = parseSettings(
+      'voxelSetting: {kernelRadius: 200}\nfeatureClass: {firstorder: [Mean]}',
+      'p.yaml',
+    );
+    const reason = { code: 'IMAGE_SETTINGS_INVALID', message: expect.stringContaining('kernelRadius 200') };
+    expect(extractMaps(all, settings)).toMatchObject({ status: 'failed', reason });
+    // The same radius in a small region is a small kernel.
+    expect(extractMaps(source(), settings)).toMatchObject({ status: 'ok' });
+    expect(() => directions([400, 400, 400], [150], ALL_AXES)).toThrow(
+      expect.objectContaining({ code: 'IMAGE_SETTINGS_INVALID' }),
+    );
+    expect(directions([4, 5, 6], [150, 2], ALL_AXES)).toHaveLength(directions([4, 5, 6], [2], ALL_AXES).length);
   });
 
   it.each([
@@ -88,8 +109,6 @@ describe('settings that ask for more than there is', () => {
   it.each([
     'setting: {resampledPixelSpacing: [0.001, 0.001, 0.001]}',
     'setting: {resampledPixelSpacing: [1.0e-9, 1.0e-9, 1.0e-9], interpolator: sitkNearestNeighbor}',
-    'imageType: {Wavelet: {level: 200}}',
-    'imageType: {Wavelet: {start_level: 3000000000}}',
   ])('of memory: %s', (params) => {
     expect(codeOf(params)).toBe('IMAGE_TOO_LARGE');
   });

@@ -1,4 +1,4 @@
-import { boxSize, withAxis } from '../../imaging/lines.js';
+import { boxSize, wholeBox, withAxis } from '../../imaging/lines.js';
 import type { Box } from '../../imaging/roi.js';
 import { requireRoom } from '../../imaging/room.js';
 import type { Samples, Vec3 } from '../../imaging/volume.js';
@@ -28,16 +28,21 @@ export function* stationaryWavelet(input: FilterInput, settings: FilterSettings)
   // Left and right of a voxel, the transform of one level reads this far.
   const reach = { before: half - 1, after: half };
   const region = regionOf(input);
-  const needed = (left: number): Box => ({
-    lower: shift(region.lower, axes, -left * reach.before),
-    upper: shift(region.upper, axes, left * reach.after),
+  const grown = (box: Box, times: number): Box => ({
+    lower: shift(box.lower, axes, -times * reach.before),
+    upper: shift(box.upper, axes, times * reach.after),
   });
+  /** What must be known with so many levels left; of an axis on which that is a whole period or more, one period. */
+  const needed = (left: number): Box => withinPeriod(grown(region, left), axes, period);
 
-  let box = needed(start + levels);
-  requireRoom(boxSize(box), data.BYTES_PER_ELEMENT, `voxels that ${start + levels} levels of the wavelet look at`);
-  let part = periodicPart(data, size, period, box);
+  let box: Box = wholeBox(size);
+  let part: Samples = data;
   for (let level = 0; level < start + levels; level++) {
     const next = needed(start + levels - level - 1);
+    const around = grown(next, 1);
+    requireRoom(boxSize(around), data.BYTES_PER_ELEMENT, 'voxels that a level of the wavelet looks at');
+    if (level === 0 || !isSameBox(around, box)) part = periodicPart(part, box, period, around);
+    box = around;
     const passes = axes.map((axis) => ({
       axis,
       range: [next.lower[axis] - box.lower[axis], next.upper[axis] - box.lower[axis] + 1] as const,
@@ -49,7 +54,7 @@ export function* stationaryWavelet(input: FilterInput, settings: FilterSettings)
     let approximation: Floats | null = null;
     for (const band of bands(part, boxSize(box), passes, isWanted, '')) {
       if (band.letters.includes('H')) {
-        const volume = filteredVolume(input, inner(band.data, next, region));
+        const volume = filteredVolume(input, isSameBox(next, region) ? band.data : inner(band.data, next, region));
         yield { name: `${levelName(level - start + 1)}-${band.letters}`, volume };
       } else approximation = band.data;
     }
@@ -104,12 +109,32 @@ function* bands(
 const floatsLike = (data: Samples, length: number): Floats =>
   data instanceof Float32Array ? new Float32Array(length) : new Float64Array(length);
 
-/** The samples of a box that may lie outside the image, which goes on periodically. */
-function periodicPart(data: Samples, size: Vec3, period: Vec3, box: Box): Floats {
-  const [nx, ny, nz] = boxSize(box);
+function withinPeriod(box: Box, axes: readonly number[], period: Vec3): Box {
+  const size = boxSize(box);
+  const isWhole = (axis: 0 | 1 | 2): boolean => axes.includes(axis) && size[axis] >= period[axis];
+  const corner = (of: Vec3, whole: (axis: 0 | 1 | 2) => number): Vec3 => {
+    const at = (axis: 0 | 1 | 2): number => (isWhole(axis) ? whole(axis) : of[axis]);
+    return [at(0), at(1), at(2)];
+  };
+  return { lower: corner(box.lower, () => 0), upper: corner(box.upper, (axis) => period[axis] - 1) };
+}
+
+const isSameBox = (a: Box, b: Box): boolean =>
+  [0, 1, 2].every((axis) => a.lower[axis] === b.lower[axis] && a.upper[axis] === b.upper[axis]);
+
+/**
+ * The samples of `wanted` from those of `box`, which go on periodically. The image itself may be a voxel short of its period: its first one
+ * stands there.
+ */
+function periodicPart(data: Samples, box: Box, period: Vec3, wanted: Box): Floats {
+  const size = boxSize(box);
+  const [nx, ny, nz] = boxSize(wanted);
   const out = floatsLike(data, nx * ny * nz);
   const places = ([0, 1, 2] as const).map((axis) =>
-    Int32Array.from({ length: boxSize(box)[axis] }, (_, k) => wrap(box.lower[axis] + k, period[axis]) % size[axis]),
+    Int32Array.from(
+      { length: boxSize(wanted)[axis] },
+      (_, k) => wrap(wanted.lower[axis] + k - box.lower[axis], period[axis]) % size[axis],
+    ),
   );
   const [xs, ys, zs] = places as [Int32Array, Int32Array, Int32Array];
   for (let z = 0, at = 0; z < nz; z++)

@@ -3,6 +3,7 @@ import { convexHull } from '../../imaging/convex-hull.js';
 import type { Roi } from '../../imaging/roi.js';
 import type { Samples, Volume } from '../../imaging/volume.js';
 import type { FeatureSet } from '../feature.js';
+import { largestDistance } from '../features/diameter.js';
 import { orientedBoundingBox } from './bounding-box.js';
 import { coded } from './codes.js';
 import { ellipsoidArea, ellipsoidVolume, minimumEllipsoid, type SemiAxes } from './ellipsoid.js';
@@ -111,22 +112,12 @@ function shapeOf(roi: Roi): Shape {
   return {
     volume,
     area,
-    diameter: longestDistance(corners),
+    diameter: largestDistance(corners),
     extentMm: extent,
     ...measures(corners, triangles),
     box: orientedBoundingBox(corners, triangles),
     enclosing: minimumEllipsoid(corners).semiAxes,
   };
-}
-
-function longestDistance(corners: Float64Array): number {
-  let longest = 0;
-  for (let i = 0; i < corners.length; i += 3)
-    for (let j = i + 3; j < corners.length; j += 3) {
-      const [dx, dy, dz] = [0, 1, 2].map((k) => corners[i + k]! - corners[j + k]!) as [number, number, number];
-      longest = Math.max(longest, dx * dx + dy * dy + dz * dz);
-    }
-  return Math.sqrt(longest);
 }
 
 function measures(corners: Float64Array, triangles: Int32Array): { hullVolume: number; hullArea: number } {
