@@ -445,6 +445,14 @@ export class CoordinatorService {
       events: this.loggedEvents(state.studyHash),
       blobs,
       sign,
+      damaged: (hash) =>
+        this.report(
+          `study ${state.studyHash.slice(0, 12)}`,
+          new ConcordatError(
+            'STORE_INPUT_DAMAGED',
+            `the retained masked input blobs/${hash.slice(0, 2)}/${hash} is damaged or gone, so the audit of this study will miss it`,
+          ),
+        ),
     });
   }
 }

@@ -5,6 +5,7 @@ import { RESULT_FILE } from '../../shared/bundle/bundle.js';
 import { signatureFile } from '../../shared/bundle/verify.js';
 import type { BlobStore } from '../../shared/stores.js';
 import type { Ratification } from '../../shared/study-messages.js';
+import { isDamage } from '../mended-total.js';
 import type { StudyState } from '../study.js';
 import type { LoggedEvent } from '../study-host-types.js';
 import {
@@ -25,6 +26,8 @@ export interface Registration {
   readonly events: readonly LoggedEvent[];
   readonly blobs: Pick<BlobStore, 'getBlob'>;
   readonly sign: (bytes: Uint8Array) => Uint8Array;
+  /** Hears of each retained masked input that can no longer be read. */
+  readonly damaged: (hash: string) => void;
 }
 
 /**
@@ -34,7 +37,7 @@ export interface Registration {
  */
 export function registerStudy(
   root: string,
-  { state, files, ratifications, outcome, events, blobs, sign }: Registration,
+  { state, files, ratifications, outcome, events, blobs, sign, damaged }: Registration,
 ): string {
   const folder = path.join(root, 'registry', `${state.study.name}-${state.studyHash.slice(0, 12)}`);
   const draft = `${folder}.${process.pid}.tmp`;
@@ -56,8 +59,14 @@ export function registerStudy(
   if (retained) {
     const attempts = keptAttempts(events);
     write(`transcript/${ATTEMPTS_FILE}`, attemptsFile(attempts));
-    for (const { inputs } of attempts)
-      for (const hash of inputs) write(`transcript/${inputFile(hash)}`, blobs.getBlob(hash));
+    for (const hash of new Set(attempts.flatMap(({ inputs }) => inputs)))
+      try {
+        write(`transcript/${inputFile(hash)}`, blobs.getBlob(hash));
+      } catch (error) {
+        // Sites have countersigned the model; what cannot be audited any more is named by the audit.
+        if (!isDamage(error)) throw error;
+        damaged(hash);
+      }
   }
   const result = files?.get(RESULT_FILE);
   const resultHash = result === undefined ? null : createHash('sha256').update(result).digest('hex');

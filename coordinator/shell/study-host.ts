@@ -14,6 +14,8 @@ import type {
   TranscriptRequest,
 } from '../../shared/study-messages.js';
 import { COORDINATOR_COMPUTATIONS } from '../computations.js';
+import { isDamage, mendTotal } from '../mended-total.js';
+import { recover } from '../round-state.js';
 import type { RoundConfig, RoundRecord, RoundReport } from '../round-types.js';
 import { isClosed, proposedStudy, type StudyEffect, type StudyEvent, type StudyState, studyStep } from '../study.js';
 import { StudyBlobs } from '../study-blobs.js';
@@ -84,6 +86,8 @@ export class StudyHost {
       try {
         this.replayTotal(entry.record);
       } catch (error) {
+        // Ending the study would be for good; the file may be put back, and the next start goes on.
+        if (isDamage(error)) return this.ports.trouble(this.damagedTotal(entry.record, error));
         failure = reasonOf(error);
         break;
       }
@@ -353,11 +357,26 @@ export class StudyHost {
 
   private replayTotal(record: Extract<RoundRecord, { type: 'total' }>): void {
     this.run ??= startRun(planStudy(this.study), COORDINATOR_COMPUTATIONS);
-    this.run = advanceRun(
-      this.run,
-      COORDINATOR_COMPUTATIONS,
-      RoundDriver.readTotal(this.run.request!.leaves, record, this.ports),
-    );
+    const { leaves } = this.run.request!;
+    let total: Parameters<typeof advanceRun>[2];
+    try {
+      total = RoundDriver.readTotal(leaves, record, this.ports);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      const { attempt } = recover(this.roundRecords.slice(0, -1));
+      const terms = this.ports.terms(this.study, this.studyHash, this.approvals);
+      if (attempt === null || !mendTotal(terms, leaves, attempt, record, this.ports)) throw error;
+      total = RoundDriver.readTotal(leaves, record, this.ports);
+    }
+    this.run = advanceRun(this.run, COORDINATOR_COMPUTATIONS, total);
+  }
+
+  private damagedTotal({ totalHash }: Extract<RoundRecord, { type: 'total' }>, cause: unknown): ConcordatError {
+    const file = `blobs/${totalHash.slice(0, 2)}/${totalHash}`;
+    return new ConcordatError('STORE_DAMAGED', `the study waits: its total ${file} is damaged or gone`, {
+      hint: 'Put that one file back from a backup and start the coordinator again; where there is none, abort the study and propose it anew.',
+      cause,
+    });
   }
 
   /** A bundle that cannot be made ends the study with the reason; it must not end the process, now or at every start. */

@@ -2,10 +2,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { runSimulation } from '../../cli/simulation.js';
 import { openBlobStore } from '../../coordinator/blob-store.js';
 import { decodeLoggedEvent } from '../../coordinator/logged-events.js';
+import { resultBytes, studyResult } from '../../coordinator/result.js';
 import { ConcordatError } from '../../shared/errors.js';
 import { LIMITS } from '../../shared/limits.js';
+import { loadCohort } from '../../site-agent/cohort-files.js';
 import { smallStudy } from '../e2e/support.js';
 import { Composed, until } from './composed.js';
 
@@ -21,6 +24,7 @@ const story = (hash: string) => () =>
 async function begin(): Promise<void> {
   folder = mkdtempSync(path.join(os.tmpdir(), 'concordat-damage-'));
   world = new Composed(['alder', 'birch', 'cedar', 'dogwood'], openBlobStore(folder));
+  for (const site of world.sites.values()) site.policy += 'retainedTranscript: true\n';
   await world.start();
 }
 
@@ -173,5 +177,77 @@ describe('a masked input that is damaged on disk', () => {
     await world.startCoordinator();
     world.connectAll();
     expect(await published(hash)).toBe(undisturbed);
+  }, 60_000);
+});
+
+describe('a total that is damaged on disk', () => {
+  const retained = smallStudy('damaged-total', { transcript: { retain: true } });
+
+  async function stopAfter(of: typeof study, totals: number): Promise<{ hash: string; total: string }> {
+    const birch = world.site('birch');
+    let sent = 0;
+    birch.beforeSend = (message) => (message.type === 'maskedInput' && ++sent > totals ? null : message);
+    const hash = world.propose(of);
+    await until(() => attempts(hash).totals.length === totals && sent > totals, story(hash));
+    await world.stopCoordinator();
+    birch.beforeSend = (message) => message;
+    const records = Array.from(world.events.replay({ study: hash }), ({ payload }) => decodeLoggedEvent(payload));
+    const found = records.flatMap((event) =>
+      event.type === 'round' && event.record.type === 'total' ? [event.record.totalHash] : [],
+    );
+    flip(found[1]!);
+    return { hash, total: found[1]! };
+  }
+  const result = (name: string) =>
+    world.registered(world.registry().find((entry) => entry.startsWith(name))!, 'bundle/result.json');
+
+  it('is made again from retained inputs: the study goes on as if nothing had been', async () => {
+    const { hash: again, total } = await stopAfter(retained, 3);
+    await world.startCoordinator();
+    world.connectAll();
+    await until(() => world.phase(again) === 'published', story(again));
+    const cohorts = [...world.sites.values()].map(
+      ({ folder: own, name }) => loadCohort(retained, path.join(own, 'cohort.yaml'), name).cohort,
+    );
+    const simulated = resultBytes(studyResult(retained, runSimulation(retained, cohorts)));
+    expect(result('damaged-total')).toBe(Buffer.from(simulated).toString('utf8'));
+    expect(world.blobs.isWhole(total)).toBe(true);
+  }, 60_000);
+
+  it('without these the study waits, for the file or for the operator, and is not ended by it', async () => {
+    const { hash, total } = await stopAfter(study, 3);
+    await world.startCoordinator();
+    world.connectAll();
+    const refusal = world.progress.find((event) => event.kind === 'refused' && event.code === 'STORE_DAMAGED');
+    expect(refusal).toMatchObject({ message: expect.stringContaining(`blobs/${total.slice(0, 2)}/${total}`) });
+    expect(world.phase(hash)).toBe('running');
+    await world.stopCoordinator();
+    flip(total);
+    await world.startCoordinator();
+    world.connectAll();
+    expect(await published(hash)).toBe(undisturbed);
+  }, 60_000);
+
+  it('without these and without a backup it can be aborted', async () => {
+    const { hash } = await stopAfter(study, 3);
+    await world.startCoordinator();
+    world.connectAll();
+    world.abort(hash, 'its total is lost');
+    await until(() => world.phase(hash) === 'withdrawn', story(hash));
+  }, 60_000);
+
+  it('a retained input that is gone when the model is published is named, and keeps nobody from it', async () => {
+    let blobHash = '';
+    world.site('birch').beforeSend = (message) => {
+      if (message.type === 'ratification' && blobHash === '') {
+        blobHash = attempts(hash).inputs[0]!.blobHash;
+        flip(blobHash);
+      }
+      return message;
+    };
+    const hash = world.propose(retained);
+    await until(() => world.phase(hash) === 'published', story(hash));
+    const refusal = world.progress.find((event) => event.kind === 'refused' && event.code === 'STORE_INPUT_DAMAGED');
+    expect(refusal).toMatchObject({ message: expect.stringContaining(blobHash) });
   }, 60_000);
 });
