@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
+import { takenOver } from '../../shared/bundle/learned.js';
 import { ConcordatError } from '../../shared/errors.js';
 import { planStudy } from '../../shared/plan.js';
 import { type Study, studyHash, studySites } from '../../shared/study.js';
@@ -45,6 +46,7 @@ export function registerStudy(program: Command): void {
         leavesTable(describeLeaves(preview)),
         '',
         studyCheckText(check),
+        ...unnamedOrigins(checked),
         ...(check.ok
           ? []
           : [
@@ -138,6 +140,17 @@ export function registerStudy(program: Command): void {
         reason: options.reason,
       });
     });
+}
+
+/** What a simulation may run with and no site approves. */
+function unnamedOrigins({ imaging }: Study): string[] {
+  if (imaging === undefined) return [];
+  return [...takenOver(imaging)]
+    .filter(([, { from }]) => from.bundle === undefined)
+    .map(
+      ([section]) =>
+        `Sites would refuse this: imaging.${section} names no bundle. \`concordat model learned BUNDLE\` prints a section that does.`,
+    );
 }
 
 /** A study file, with patterns replaced where a table is given. Throws STUDY_* with every problem. */

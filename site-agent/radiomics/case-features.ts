@@ -137,6 +137,7 @@ function deltas(
   parts: ReadonlyMap<string, Part>,
   all: FeatureSet,
 ): void {
+  all.set('delta_days', intervalOf(imaging, delta, parts));
   for (const phase of imaging.phases)
     for (const { name } of regionsOf(imaging, phase)) {
       const [from, to] = [delta.from, delta.to].map((timepoint) => parts.get(key(timepoint, phase, name)));
@@ -147,6 +148,22 @@ function deltas(
         delta.kind === 'absolute' ? y - x : delta.kind === 'relative' ? (y - x) / x : (y - x) / days;
       put(all, prefix(['delta', phase, name]), withheld(problem, combined(from?.features, to?.features, of)));
     }
+}
+
+/** Days between the two examinations, by the first phase whose images both have their date. */
+function intervalOf(
+  imaging: Imaging,
+  delta: NonNullable<Imaging['delta']>,
+  parts: ReadonlyMap<string, Part>,
+): FeatureValue {
+  for (const phase of imaging.phases)
+    for (const { name } of regionsOf(imaging, phase)) {
+      const [from, to] = [delta.from, delta.to].map((timepoint) => parts.get(key(timepoint, phase, name)));
+      const days = from === undefined || to === undefined ? Number.NaN : daysBetween(from.image, to.image);
+      if (days > 0) return known(days);
+      if (days <= 0) return missing('the later examination is not after the earlier one');
+    }
+  return missing('the interval between the examinations is not known');
 }
 
 /** The same features without values where there is a problem. */

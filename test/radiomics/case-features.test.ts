@@ -160,6 +160,16 @@ describe('features of a case', () => {
     expect(delta('absolute', { date: null })!.value).toBe(1);
     expect(delta('absolute', { date: '2025-12-31' })!.reason).toMatch(/not after/);
     expect(delta('relative', { spacingMm: [1, 1, 2] })!.reason).toMatch(/voxel size/);
+    const days = (more?: Partial<ExtractedRegion>) => caseFeatures(plan('relative'), two(more)).get('delta_days')!;
+    expect(days().value).toBe(10);
+    expect(days({ date: null })).toMatchObject({ value: null, reason: expect.stringMatching(/not known/) });
+    expect(days({ date: '2026-01-01' })).toMatchObject({ value: null, reason: expect.stringMatching(/not after/) });
+    expect(caseFeatureNames(plan('relative'), ['f'])).toEqual([
+      'before_arterial_f',
+      'after_arterial_f',
+      'delta_days',
+      'delta_arterial_f',
+    ]);
   });
 });
 
