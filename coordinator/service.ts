@@ -48,6 +48,9 @@ export type ServiceProgress =
   /** Blobs that nothing needs were deleted: uploads that ended before anything was recorded of them, mostly. */
   | { readonly kind: 'collected'; readonly blobs: number };
 
+/** How long what nobody waits for may wait for company on its way to the disk. */
+const SOON_MS = 20;
+
 /** All studies of one coordinator. It routes messages to hosts and takes requests from the inbox folder; it decides nothing. */
 export class CoordinatorService {
   private readonly hosts = new Map<string, StudyHost>();
@@ -391,6 +394,7 @@ export class CoordinatorService {
       send: (site, message) => ports.send(site, message),
       isConnected: (site) => ports.isConnected(site),
       setTimer: (atMs, fire) => this.setTimer(studyHash, atMs, fire),
+      soon: (run) => void setTimeout(() => this.guarded('the log', run), SOON_MS).unref(),
       nowMs: () => ports.nowMs(),
       terms: (_study, _hash, approvals) => termsOf(study, studyHash, roster, approvals),
       assemble: (run, _state, transcriptHead) => ports.assemble(run, study, roster, transcriptHead),

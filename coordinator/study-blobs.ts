@@ -88,11 +88,13 @@ export class StudyBlobs {
     return given === hash || (given === null && this.isAnnounced(site, hash));
   }
 
-  /** Whether a blob that no event names is still needed: it is served, or a site has just sent it for the open attempt. */
+  /** Whether a blob that no durable event names is still needed: it is served, or a site has just sent it for the open attempt. */
   keeps(hash: string): boolean {
     if (this.serves(hash)) return true;
+    const round = this.round();
     return [...this.announced].some(
-      ([site, { context, hashes }]) => hashes.includes(hash) && this.round()?.awaited(site)?.context === context,
+      ([site, { context, hashes }]) =>
+        hashes.includes(hash) && (round?.awaited(site)?.context === context || round?.given(site) === hash),
     );
   }
 }

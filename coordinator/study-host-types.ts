@@ -33,6 +33,8 @@ export interface StudyHostPorts {
   send(site: string, message: CoordinatorMessage | StudyCoordinatorMessage): void;
   isConnected(site: string): boolean;
   setTimer(atMs: number, fire: () => void): void;
+  /** Runs a few milliseconds later, unless the process ends before. */
+  soon(run: () => void): void;
   nowMs(): number;
   /** Terms of the rounds once every box key is known. */
   terms(study: Study, studyHash: string, approvals: readonly Approval[]): RoundTerms;

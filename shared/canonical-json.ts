@@ -27,10 +27,13 @@ function written(value: unknown, depth: number): string {
   }
   if (Array.isArray(value)) return `[${value.map((item) => written(item, depth + 1)).join(',')}]`;
   if (typeof value === 'object' && isPlain(value)) {
-    const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+    const record = value as Record<string, unknown>;
+    let text = '';
     // The default order of strings is by UTF-16 code units, as RFC 8785 section 3.2.3 wants.
-    entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-    return `{${entries.map(([key, item]) => `${written(key, 0)}:${written(item, depth + 1)}`).join(',')}}`;
+    for (const key of Object.keys(record).sort())
+      if (record[key] !== undefined)
+        text += `${text === '' ? '' : ','}${written(key, 0)}:${written(record[key], depth + 1)}`;
+    return `{${text}}`;
   }
   throw refused(`a value of type ${typeof value} is no plain data`);
 }
@@ -45,8 +48,11 @@ function isPlain(value: object): boolean {
 }
 
 function isWellFormed(text: string): boolean {
-  return !/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/.test(text);
+  // Most are ASCII, and a surrogate is rare: only then the pairs are looked at.
+  return !/[\uD800-\uDFFF]/.test(text) || !LONE_SURROGATE.test(text);
 }
+
+const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/;
 
 function refused(reason: string): ConcordatError {
   return new ConcordatError('WIRE_NOT_CANONICAL', `cannot be written as canonical JSON: ${reason}`);

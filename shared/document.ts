@@ -18,34 +18,45 @@ export function encodeDocument(value: unknown): Uint8Array {
   const parts: Uint8Array[] = [];
   let offset = 0;
   const place = (kind: ArrayKind, bytes: Uint8Array, length: number) => {
-    const reference = { $array: [kind, offset, length] };
+    const reference = `{"$array":["${kind}",${offset},${length}]}`;
     const padding = (8 - (bytes.byteLength % 8)) % 8;
     parts.push(bytes);
-    if (padding > 0) parts.push(new Uint8Array(padding));
+    if (padding > 0) parts.push(PADDING.subarray(0, padding));
     offset += bytes.byteLength + padding;
     return reference;
   };
-  const plain = (item: unknown): unknown => {
+  /** JSON text of the item; undefined for what JSON leaves out. */
+  const written = (item: unknown): string | undefined => {
+    if (typeof item === 'number' && !Number.isFinite(item)) return `{"$number":"${item}"}`;
+    if (typeof item !== 'object' || item === null) return JSON.stringify(item);
     if (item instanceof Float64Array) return place('f64', bytesOf(item), item.length);
     if (item instanceof Int32Array) return place('i32', bytesOf(item), item.length);
     if (item instanceof Uint8Array) return place('u8', item, item.length);
-    if (Array.isArray(item)) return item.map(plain);
-    if (typeof item === 'number' && !Number.isFinite(item)) return { $number: String(item) };
-    if (typeof item === 'object' && item !== null) {
-      const source = item as Record<string, unknown>;
-      const sorted: Record<string, unknown> = {};
-      for (const key of Object.keys(source).sort())
-        if (source[key] !== undefined)
-          // Defined, not assigned: an assignment to a key named __proto__ would lose it.
-          Object.defineProperty(sorted, key, { value: plain(source[key]), enumerable: true });
-      return sorted;
+    let text = '';
+    if (Array.isArray(item)) {
+      for (const inner of item) text += `${text === '' ? '' : ','}${written(inner) ?? 'null'}`;
+      return `[${text}]`;
     }
-    return item;
+    const source = item as Record<string, unknown>;
+    const members: [string, string][] = [];
+    for (const key of Object.keys(source).sort()) {
+      const inner = written(source[key]);
+      if (inner !== undefined) members.push([key, inner]);
+    }
+    for (const [key, inner] of inOrder(members)) text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${inner}`;
+    return `{${text}}`;
   };
-  const header = Buffer.from(JSON.stringify(plain(value)), 'utf8');
+  const header = Buffer.from(written(value)!, 'utf8');
   const length = Buffer.alloc(4);
   length.writeUInt32LE(header.length);
   return Buffer.concat([MAGIC, length, header, ...parts]);
+}
+
+const PADDING = new Uint8Array(7);
+
+/** Sorted by key, but keys that look like an index come first and by number, as in any object of the language. */
+function inOrder(members: [string, string][]): [string, string][] {
+  return members.some(([key]) => key >= '0' && key < ':') ? Object.entries(Object.fromEntries(members)) : members;
 }
 
 /** Deeper nesting is refused: a few bytes of brackets must not exhaust the reader's stack. */
@@ -82,24 +93,31 @@ export function decodeDocument(bytes: Uint8Array): unknown {
   }
   // The writer places every array once, so together they are no longer than what follows the header.
   let unread = view.length - start;
+  const arrays = new ArraysOf(view, start);
   const revive = (item: unknown, depth: number): unknown => {
+    if (typeof item !== 'object' || item === null) return item;
     if (depth > DEPTH_MAX) throw invalid('its header is nested too deep');
-    if (Array.isArray(item)) return item.map((inner) => revive(inner, depth + 1));
-    if (typeof item === 'object' && item !== null) {
-      const record = item as Record<string, unknown>;
-      if (Object.hasOwn(record, '$array')) {
-        const array = reviveArray(record['$array'], view, start, unread);
-        unread -= array.byteLength;
-        return array;
-      }
-      if (Object.hasOwn(record, '$number')) {
-        const number = NUMBER_WORDS.get(record['$number']);
-        if (number === undefined) throw invalid('a number is none');
-        return number;
-      }
-      return Object.fromEntries(Object.entries(record).map(([key, inner]) => [key, revive(inner, depth + 1)]));
+    if (Array.isArray(item)) {
+      for (let i = 0; i < item.length; i++) item[i] = revive(item[i], depth + 1);
+      return item;
     }
-    return item;
+    const record = item as Record<string, unknown>;
+    if (Object.hasOwn(record, '$array')) {
+      const array = arrays.read(record['$array'], unread);
+      unread -= array.byteLength;
+      return array;
+    }
+    if (Object.hasOwn(record, '$number')) {
+      const number = NUMBER_WORDS.get(record['$number']);
+      if (number === undefined) throw invalid('a number is none');
+      return number;
+    }
+    // What JSON gave is nobody else's, so it is filled in place; its keys are its own, also one named __proto__.
+    for (const key of Object.keys(record)) {
+      const inner = record[key];
+      if (typeof inner === 'object' && inner !== null) record[key] = revive(inner, depth + 1);
+    }
+    return record;
   };
   return revive(header, 0);
 }
@@ -108,23 +126,38 @@ export function documentHash(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-function reviveArray(
-  reference: unknown,
-  view: Buffer,
-  start: number,
-  unread: number,
-): Float64Array | Int32Array | Uint8Array {
-  const [kind, offset, length] = Array.isArray(reference) ? (reference as [string, number, number]) : ['', -1, -1];
-  const width = kind === 'f64' ? 8 : kind === 'i32' ? 4 : kind === 'u8' ? 1 : 0;
-  const from = start + offset;
-  const valid = width > 0 && Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
-  if (!valid || from + length * width > view.length) throw invalid('an array lies outside it');
-  if (length * width > unread) throw invalid('its arrays lie over each other');
-  // The bytes may be unaligned in the received buffer, so they are copied into a fresh one.
-  const fresh = new Uint8Array(view.subarray(from, from + length * width)).buffer;
-  if (kind === 'f64') return new Float64Array(fresh);
-  if (kind === 'i32') return new Int32Array(fresh);
-  return new Uint8Array(fresh);
+/** Up to this size the keys and hashes of a document lie in one piece of memory: a record of a log holds dozens of them. */
+const SHARED_BYTES_MAX = 65_536;
+
+/** The arrays behind the header. What was received may be unaligned, or memory that is used again, so they are copied out of it. */
+class ArraysOf {
+  private copy: Uint8Array | undefined;
+  /** Arrays before this offset were given out, and no later one may share their memory. */
+  private given = 0;
+
+  constructor(
+    private readonly view: Buffer,
+    private readonly start: number,
+  ) {}
+
+  read(reference: unknown, unread: number): Float64Array | Int32Array | Uint8Array {
+    const [kind, offset, length] = Array.isArray(reference) ? (reference as [string, number, number]) : ['', -1, -1];
+    const width = kind === 'f64' ? 8 : kind === 'i32' ? 4 : kind === 'u8' ? 1 : 0;
+    const from = this.start + offset;
+    const valid =
+      width > 0 && Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
+    if (!valid || from + length * width > this.view.length) throw invalid('an array lies outside it');
+    if (length * width > unread) throw invalid('its arrays lie over each other');
+    if (kind === 'u8' && this.view.length - this.start <= SHARED_BYTES_MAX && offset >= this.given) {
+      this.given = offset + length;
+      this.copy ??= new Uint8Array(this.view.subarray(this.start));
+      return new Uint8Array(this.copy.buffer, offset, length);
+    }
+    const fresh = new Uint8Array(this.view.subarray(from, from + length * width)).buffer;
+    if (kind === 'f64') return new Float64Array(fresh);
+    if (kind === 'i32') return new Int32Array(fresh);
+    return new Uint8Array(fresh);
+  }
 }
 
 function bytesOf(array: Float64Array | Int32Array): Uint8Array {

@@ -1,11 +1,8 @@
-import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
-import { assert } from './errors.js';
+import { createHash, type KeyObject, sign, verify } from 'node:crypto';
+import { privateKeyObject, publicHalf, publicKeyObject } from './raw-keys.js';
 import type { Secret } from './secret.js';
 
 /** Ed25519 (RFC 8032) over raw keys: 32-byte seed, 32-byte public key, 64-byte signature. Deterministic. */
-const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
-const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
-
 export function ed25519Sign(seed: Secret, message: Uint8Array): Uint8Array {
   return new Uint8Array(sign(null, message, privateKey(seed)));
 }
@@ -13,12 +10,11 @@ export function ed25519Sign(seed: Secret, message: Uint8Array): Uint8Array {
 /** False for a wrong signature, and for a key or a signature of the wrong length. */
 export function ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (publicKey.length !== 32 || signature.length !== 64) return false;
-  return verify(null, message, publicKeyObject(publicKey), signature);
+  return verify(null, message, knownPublicKey(publicKey), signature);
 }
 
 export function ed25519PublicKey(seed: Secret): Uint8Array {
-  const spki = createPublicKey(privateKey(seed)).export({ format: 'der', type: 'spki' });
-  return new Uint8Array(spki.subarray(SPKI_PREFIX.length));
+  return publicHalf(privateKey(seed));
 }
 
 /** What people compare by eye: the first 16 bytes of SHA-256 of the raw key, in groups of four digits. */
@@ -34,17 +30,16 @@ const publicKeys = new WeakMap<Uint8Array, { readonly raw: Buffer; readonly key:
 function privateKey(seed: Secret): KeyObject {
   const known = privateKeys.get(seed);
   if (known !== undefined) return known;
-  assert(seed.length === 32, 'an Ed25519 seed has 32 bytes');
-  const key = createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed.reveal()]), format: 'der', type: 'pkcs8' });
+  const key = privateKeyObject('Ed25519', seed);
   privateKeys.set(seed, key);
   return key;
 }
 
-function publicKeyObject(publicKey: Uint8Array): KeyObject {
+function knownPublicKey(publicKey: Uint8Array): KeyObject {
   const known = publicKeys.get(publicKey);
   // The array may have been written to since.
   if (known?.raw.equals(publicKey)) return known.key;
-  const key = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, publicKey]), format: 'der', type: 'spki' });
+  const key = publicKeyObject('Ed25519', publicKey);
   publicKeys.set(publicKey, { raw: Buffer.from(publicKey), key });
   return key;
 }

@@ -74,9 +74,26 @@ export function memorySiteStore(): SiteStore {
   const settings = new Map<string, string>();
   const ledger: string[] = [];
   const ofStudy = (study: string) => secrets.get(study) ?? secrets.set(study, new Map()).get(study)!;
+  let waiting: (() => void)[] | null = null;
   return {
     ...memoryEventStore(),
     ...memoryBlobStore(),
+    together(action) {
+      waiting = [];
+      try {
+        action();
+      } catch (error) {
+        waiting = null;
+        throw error;
+      }
+      const after = waiting;
+      waiting = null;
+      for (const run of after) run();
+    },
+    onceDurable(action) {
+      if (waiting === null) action();
+      else waiting.push(action);
+    },
     putSecret: (study, name, secret) => void ofStudy(study).set(name, new Secret(secret.reveal())),
     getSecret(study, name) {
       const found = ofStudy(study).get(name);

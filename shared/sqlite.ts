@@ -1,5 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
-import Database from 'libsql';
+import LibsqlDatabase from 'libsql';
 import { ConcordatError } from './errors.js';
 import type { EventStore, NewRecord, StoredRecord } from './stores.js';
 
@@ -16,10 +16,10 @@ export type SqliteBytes = ArrayBuffer | Uint8Array;
 export function openSqlite(
   file: string,
   options: { readonly format: number; readonly tables: string; readonly erasing?: boolean },
-): Database.Database {
+): Database {
   return guardedStore(file, () => {
     closeSync(openSync(file, 'a', 0o600));
-    const db = new Database(file);
+    const db = new LibsqlDatabase(file);
     db.pragma('busy_timeout = 10000');
     const found = db.prepare('PRAGMA user_version').get() as { user_version: number };
     if (found.user_version !== 0 && found.user_version !== options.format)
@@ -51,8 +51,19 @@ export function guardedStore<T>(place: string, action: () => T): T {
   }
 }
 
+export type Database = LibsqlDatabase.Database;
+type Statement = LibsqlDatabase.Statement<unknown[]>;
+
+/** Records that one statement takes. */
+const BATCH_MAX = 32;
+
+/** The same bytes as SQLite binds them. */
+export function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 /** All of it or nothing, with the right to write from its first read on; within another one it is part of that. */
-export function inTransaction<T>(db: Database.Database, act: () => T): T {
+export function inTransaction<T>(db: Database, act: () => T): T {
   return db.inTransaction ? act() : (db.transaction(act).immediate() as T);
 }
 
@@ -65,12 +76,21 @@ export function logTable(name: 'events' | 'records'): string {
 
 /** The log in that table; `place` is what an error names. */
 export function sqliteLog(
-  db: Database.Database,
+  db: Database,
   name: 'events' | 'records',
   place: string,
 ): Pick<EventStore, 'append' | 'replay'> {
-  const insert = db.prepare(`INSERT INTO ${name} (sequence, study, type, payload) VALUES (?, ?, ?, ?)`);
-  const last = db.prepare(`SELECT coalesce(max(sequence), 0) AS sequence FROM ${name}`);
+  // One statement for each small length of a batch: a statement is a transaction by itself, and SQLite numbers on from the largest.
+  const inserts = new Map<number, Statement>();
+  const insert = (count: number): Statement => {
+    let statement = inserts.get(count);
+    if (statement === undefined) {
+      const rows = Array.from({ length: count }, () => '(?, ?, ?)').join(', ');
+      statement = db.prepare(`INSERT INTO ${name} (study, type, payload) VALUES ${rows}`);
+      inserts.set(count, statement);
+    }
+    return statement;
+  };
   const page = db.prepare(`SELECT * FROM ${name} WHERE sequence > ? ORDER BY sequence LIMIT 500`);
   const pageOfStudy = db.prepare(`SELECT * FROM ${name} WHERE sequence > ? AND study = ? ORDER BY sequence LIMIT 500`);
   const rowsAfter = (after: number, study: string | undefined) =>
@@ -81,10 +101,16 @@ export function sqliteLog(
   return {
     append: (records: readonly NewRecord[]) =>
       guardedStore(place, () => {
+        const put = (batch: readonly NewRecord[]): number => {
+          const values = batch.flatMap(({ study, type, payload }) => [study, type, bufferOf(payload)]);
+          return insert(batch.length).run(...values).lastInsertRowid as number;
+        };
+        if (records.length === 0) return 0;
+        if (records.length <= BATCH_MAX) return put(records);
         let sequence = 0;
         inTransaction(db, () => {
-          sequence = (last.get() as { sequence: number }).sequence;
-          for (const { study, type, payload } of records) insert.run(++sequence, study, type, Buffer.from(payload));
+          for (let from = 0; from < records.length; from += BATCH_MAX)
+            sequence = put(records.slice(from, from + BATCH_MAX));
         });
         return sequence;
       }),

@@ -63,6 +63,14 @@ export interface PartialBlobStore extends BlobStore {
 
 /** What one site keeps. Secrets and blobs live apart from the log, in files that forget what is deleted. */
 export interface SiteStore extends EventStore, BlobStore {
+  /**
+   * What `action` writes becomes durable together, when this returns: secrets and blobs first, then log, settings and ledger as
+   * one, deletions last. A crash in between leaves a secret or blob too many, never a record of one that is not there.
+   * Where it throws nothing of log, settings and ledger is kept.
+   */
+  together(action: () => void): void;
+  /** Runs `action` once everything written so far is durable: at once, but for `together`; not at all where that failed. */
+  onceDurable(action: () => void): void;
   putSecret(study: string, name: string, secret: Secret): void;
   /** Throws STORE_SECRET_MISSING. */
   getSecret(study: string, name: string): Secret;

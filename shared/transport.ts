@@ -47,8 +47,11 @@ export interface SiteLink {
   readonly connected: boolean;
   /** False where there is no connection: nothing was sent then. */
   send(message: FromSite): boolean;
-  /** Returns the hash once the blob is durable at the coordinator; sends only what it lacks. */
-  upload(bytes: Uint8Array): Promise<string>;
+  /**
+   * Returns the hash once the blob is durable at the coordinator; sends only what it lacks. `fresh`: it was never sent before, so
+   * that a short one is sent without asking what is there.
+   */
+  upload(bytes: Uint8Array, fresh?: boolean): Promise<string>;
   /** Checked against its hash. Throws WIRE_SIZE_EXCEEDED before it has taken more than `bytesMax`. */
   download(hash: string, bytesMax?: number): Promise<Uint8Array>;
   listBundles(): Promise<readonly BundleEntry[]>;

@@ -133,8 +133,8 @@ class Connection implements SiteLink, Line {
     return true;
   }
 
-  upload(bytes: Uint8Array): Promise<string> {
-    return uploadBlob(this, bytes);
+  upload(bytes: Uint8Array, fresh = false): Promise<string> {
+    return uploadBlob(this, bytes, fresh);
   }
 
   download(hash: string, bytesMax?: number): Promise<Uint8Array> {

@@ -32,6 +32,8 @@ export interface RoundDriverPorts {
   deleteBlob(hash: string): void;
   send(site: string, message: CoordinatorMessage): void;
   setTimer(atMs: number): void;
+  /** Runs a few milliseconds later, unless the process ends before. */
+  soon(run: () => void): void;
   nowMs(): number;
   done(round: number, attempt: number, total: Total, totalHash: string): void;
   failed(code: ErrorCode, message: string, sites: readonly string[]): void;
@@ -39,8 +41,12 @@ export interface RoundDriverPorts {
 }
 
 /**
- * Carries out the effects of the round reducer of one study, in order: `persist` before whatever follows it. It decides
- * nothing. Everything runs to completion on one thread, so an event is never handled inside another.
+ * Carries out the effects of the round reducer of one study, in order: `persist` before whatever of it can be seen outside. It
+ * decides nothing. Everything runs to completion on one thread, so an event is never handled inside another.
+ *
+ * What a site's message makes durable waits a few milliseconds for company, its receipt with it, unless something else is to
+ * be sent: of the answers of all sites to one question the last one writes them all. A kill in between is as if those
+ * messages had been lost.
  */
 export class RoundDriver {
   private state: RoundState;
@@ -56,6 +62,9 @@ export class RoundDriver {
   private arrived: WordVector | undefined;
   private idle: WordVector | undefined;
   private readonly queue: RoundEvent[] = [];
+  private pending: RoundRecord[] = [];
+  private receipts: Extract<RoundEffect, { type: 'send' }>[] = [];
+  private awaitsSoon = false;
   private running = false;
   private broken: ConcordatError | null = null;
 
@@ -106,13 +115,43 @@ export class RoundDriver {
     if (this.broken !== null) throw this.broken;
     this.queue.push(event);
     if (this.running) return;
+    this.unlessBroken(() => {
+      this.drain();
+      if (event.type === 'message') this.flushSoon();
+      else this.flush();
+    });
+  }
+
+  private drain(): void {
+    for (let next = this.queue.shift(); next !== undefined; next = this.queue.shift()) {
+      const { state, effects } = stepRound(this.config, this.state, next);
+      this.state = state;
+      for (const effect of effects) this.one(effect);
+    }
+  }
+
+  private flushSoon(): void {
+    if (this.awaitsSoon || this.pending.length === 0) return;
+    this.awaitsSoon = true;
+    this.ports.soon(() => {
+      this.awaitsSoon = false;
+      if (this.broken === null) this.unlessBroken(() => this.flush());
+    });
+  }
+
+  private flush(): void {
+    const { pending, receipts } = this;
+    if (pending.length === 0) return;
+    this.pending = [];
+    this.receipts = [];
+    this.ports.append(pending);
+    for (const { site, message } of receipts) this.ports.send(site, message);
+  }
+
+  private unlessBroken(action: () => void): void {
     this.running = true;
     try {
-      for (let next = this.queue.shift(); next !== undefined; next = this.queue.shift()) {
-        const { state, effects } = stepRound(this.config, this.state, next);
-        this.state = state;
-        this.carryOut(effects);
-      }
+      action();
     } catch (error) {
       this.queue.length = 0;
       if (error instanceof StoppedRounds) {
@@ -130,24 +169,18 @@ export class RoundDriver {
     }
   }
 
-  private carryOut(effects: readonly RoundEffect[]): void {
-    for (let i = 0; i < effects.length; ) {
-      const effect = effects[i]!;
-      if (effect.type !== 'persist') {
-        this.one(effect);
-        i++;
-        continue;
-      }
-      // Neighbouring records share one flush to disk.
-      const records: RoundRecord[] = [];
-      for (let next = effects[i]; next?.type === 'persist'; next = effects[++i]) records.push(next.record);
-      this.ports.append(records);
-    }
-  }
-
-  private one(effect: Exclude<RoundEffect, { type: 'persist' }>): void {
+  private one(effect: RoundEffect): void {
     switch (effect.type) {
+      case 'persist':
+        this.pending.push(effect.record);
+        return;
       case 'send':
+        // Nobody waits for a receipt.
+        if (effect.message.type === 'maskedInputReceived' && this.pending.length > 0) {
+          this.receipts.push(effect);
+          return;
+        }
+        this.flush();
         return this.ports.send(effect.site, effect.message);
       case 'resetAccumulator':
         this.idle = this.idle ?? this.accumulator;
@@ -160,14 +193,18 @@ export class RoundDriver {
       case 'setTimer':
         return this.ports.setTimer(effect.atMs);
       case 'discardBlobs':
+        this.flush();
         return effect.hashes.forEach((hash) => {
           this.ports.deleteBlob(hash);
         });
       case 'roundDone':
+        this.flush();
         return this.ports.done(effect.round, effect.attempt, this.totalOf(effect), effect.totalHash);
       case 'stop':
+        this.flush();
         throw new StoppedRounds(effect.code, effect.message);
       case 'roundFailed':
+        this.flush();
         return this.ports.failed(effect.code, effect.message, effect.sites);
       case 'report':
         return this.ports.report(effect.report);

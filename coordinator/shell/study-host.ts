@@ -325,6 +325,7 @@ export class StudyHost {
       },
       send: (site: string, message: CoordinatorMessage) => ports.send(site, message),
       setTimer: (atMs: number) => ports.setTimer(atMs, () => this.driver?.feed({ type: 'tick', nowMs: ports.nowMs() })),
+      soon: (run: () => void) => ports.soon(run),
       nowMs: () => ports.nowMs(),
       done: (round: number, _attempt: number, total: Parameters<typeof advanceRun>[2]) => {
         this.countRound(round);

@@ -1,60 +1,58 @@
-import {
-  createCipheriv,
-  createPrivateKey,
-  createPublicKey,
-  diffieHellman,
-  hkdfSync,
-  type KeyObject,
-} from 'node:crypto';
+import { createCipheriv, diffieHellman, hkdfSync, type KeyObject } from 'node:crypto';
 import nacl from 'tweetnacl';
 import { assert } from '../errors.js';
+import { privateKeyObject, publicHalf, publicKeyObject } from '../raw-keys.js';
 import { Secret } from '../secret.js';
 
 export { ed25519Sign as signStatement, ed25519Verify as verifyStatement } from '../ed25519.js';
 
 /** X25519 and sealed boxes over raw 32-byte keys. node:crypto computes; tweetnacl seals and cross-checks. */
 
-// DER around a raw key (RFC 8410, sections 4 and 7).
-const X25519_PRIVATE = Buffer.from('302e020100300506032b656e04220420', 'hex');
-const X25519_PUBLIC = Buffer.from('302a300506032b656e032100', 'hex');
-
 const privateKeys = new WeakMap<Secret, KeyObject>();
 
 function privateKey(secret: Secret): KeyObject {
   const known = privateKeys.get(secret);
   if (known !== undefined) return known;
-  assert(secret.length === 32, 'a private key has 32 bytes');
-  const key = createPrivateKey({ key: Buffer.concat([X25519_PRIVATE, secret.reveal()]), format: 'der', type: 'pkcs8' });
+  const key = privateKeyObject('X25519', secret);
   privateKeys.set(secret, key);
   return key;
 }
 
-function publicKey(raw: Uint8Array): KeyObject {
-  return createPublicKey({ key: Buffer.concat([X25519_PUBLIC, raw]), format: 'der', type: 'spki' });
-}
-
 /** Raw X25519 public key of a 32-byte private key. */
 export function agreementPublicKey(secret: Secret): Uint8Array {
-  const der = createPublicKey(privateKey(secret)).export({ format: 'der', type: 'spki' });
-  return new Uint8Array(der.subarray(der.length - 32));
+  return publicHalf(privateKey(secret));
 }
 
 /** X25519 (RFC 7748); null where the peer's key is of low order, which would give zeros. */
 export function agree(secret: Secret, peer: Uint8Array): Secret | null {
   if (peer.length !== 32) return null;
   try {
-    return new Secret(diffieHellman({ privateKey: privateKey(secret), publicKey: publicKey(peer) }));
+    return new Secret(diffieHellman({ privateKey: privateKey(secret), publicKey: publicKeyObject('X25519', peer) }));
   } catch {
     return null;
   }
 }
 
-// Any private key shows low order: its multiples of such a point are all zero.
-const PROBE = new Secret(new Uint8Array(32).fill(0x55));
+/**
+ * Every encoding of a point of small order on the curve or its twist, its unused highest bit cleared: u = 0, 1, the two of
+ * order 8, p - 1, p, p + 1. Multiples by a private key, which is a multiple of 8, are zero for these and for no other.
+ */
+const LOW_ORDER: ReadonlySet<string> = new Set([
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
+  '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+]);
 
 /** Whether an X25519 public key is of low order, so that everybody would know what is agreed with it (RFC 7748, 6.1). */
 export function isLowOrder(publicKey: Uint8Array): boolean {
-  return agree(PROBE, publicKey) === null;
+  if (publicKey.length !== 32) return true;
+  const bytes = Buffer.from(publicKey);
+  bytes[31]! &= 0x7f;
+  return LOW_ORDER.has(bytes.toString('hex'));
 }
 
 // Box keys are fixed for a study, so the key shared with one peer is computed once (4 ms in tweetnacl).

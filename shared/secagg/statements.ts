@@ -11,30 +11,51 @@ export const PROTOCOL_VERSION = 'concordat-secagg-1';
 
 /** Kind (1 byte), length (4 bytes, big-endian), bytes; a list holds its encoded items. Numbers are whole and safe. */
 export function statement(domain: string, ...fields: Field[]): Uint8Array {
-  return Buffer.concat([...encodeField(`${PROTOCOL_VERSION} ${domain}`), ...fields.flatMap(encodeField)]);
+  const begin = `${PROTOCOL_VERSION} ${domain}`;
+  const bytes = Buffer.allocUnsafe(HEAD_BYTES + Buffer.byteLength(begin) + contentLength(fields));
+  writeItems(bytes, writeField(bytes, 0, begin), fields);
+  return bytes;
 }
 
 /** One field as it stands in a statement, to be appended to a statement that was begun before. */
 export function field(value: Field): Uint8Array {
-  return Buffer.concat(encodeField(value));
+  const bytes = Buffer.allocUnsafe(HEAD_BYTES + contentLength(value));
+  writeField(bytes, 0, value);
+  return bytes;
 }
 
-function encodeField(field: Field): Uint8Array[] {
-  if (typeof field === 'string') return prefixed(1, Buffer.from(field, 'utf8'));
-  if (typeof field === 'number') {
-    const bytes = Buffer.alloc(8);
-    bytes.writeBigInt64BE(BigInt(field));
-    return prefixed(2, bytes);
-  }
-  if (field instanceof Uint8Array) return prefixed(3, field);
-  return prefixed(4, Buffer.concat(field.flatMap(encodeField)));
+const HEAD_BYTES = 5;
+
+/** Bytes of a field without its head. */
+function contentLength(value: Field): number {
+  if (typeof value === 'string') return Buffer.byteLength(value);
+  if (typeof value === 'number') return 8;
+  if (value instanceof Uint8Array) return value.length;
+  let length = 0;
+  for (const item of value) length += HEAD_BYTES + contentLength(item);
+  return length;
 }
 
-function prefixed(kind: number, bytes: Uint8Array): Uint8Array[] {
-  const head = Buffer.alloc(5);
-  head.writeUInt8(kind, 0);
-  head.writeUInt32BE(bytes.length, 1);
-  return [head, bytes];
+/** Returns where the next field begins. */
+function writeField(into: Buffer, at: number, value: Field): number {
+  const kind = typeof value === 'string' ? 1 : typeof value === 'number' ? 2 : value instanceof Uint8Array ? 3 : 4;
+  const content = at + HEAD_BYTES;
+  let end = content;
+  if (typeof value === 'string') end += into.write(value, content);
+  else if (typeof value === 'number') end = into.writeBigInt64BE(BigInt(value), content);
+  else if (value instanceof Uint8Array) {
+    into.set(value, content);
+    end += value.length;
+  } else end = writeItems(into, content, value);
+  into[at] = kind;
+  into.writeUInt32BE(end - content, at + 1);
+  return end;
+}
+
+function writeItems(into: Buffer, at: number, items: readonly Field[]): number {
+  let end = at;
+  for (const item of items) end = writeField(into, end, item);
+  return end;
 }
 
 export function sha256(...parts: Uint8Array[]): Uint8Array {

@@ -38,6 +38,7 @@ export class LedgerKeeper {
    * is made again, byte for byte: it has its entry already, and gets no second one.
    */
   record(released: Released): void {
+    const { store } = this.context.config;
     const known = this.ofStudy.get(released.study);
     const same =
       known !== undefined &&
@@ -47,10 +48,10 @@ export class LedgerKeeper {
       known.attempt === released.attempt;
     if (!same) {
       const entry = ledgerEntry(this.last, released);
-      this.context.config.store.appendLedger(JSON.stringify(entry));
-      this.take(entry);
+      store.appendLedger(JSON.stringify(entry));
+      store.onceDurable(() => this.take(entry));
     }
-    this.sendHead();
+    store.onceDurable(() => this.sendHead());
   }
 
   onConnected(): void {

@@ -15,6 +15,7 @@ import type {
   ParticipantRecord,
   ParticipantReport,
 } from '../participant-types.js';
+import { PendingWrites } from './pending-writes.js';
 
 type EventBody = ParticipantEvent extends infer E
   ? E extends ParticipantEvent
@@ -22,8 +23,12 @@ type EventBody = ParticipantEvent extends infer E
     : never
   : never;
 
-/** What the driver needs of the world; synchronous calls are durable when they return. */
+/** What the driver needs of the world; synchronous calls are durable when they return, or when `together` does. */
 export interface ParticipantPorts {
+  /** Runs `write` at once; what it writes becomes durable as one, in the order of `SiteStore.together`. */
+  together(write: () => void): void;
+  /** Runs a few milliseconds later, unless the process ends before. */
+  soon(run: () => void): void;
   append(records: readonly ParticipantRecord[]): void;
   putSecret(name: string, secret: Secret): void;
   getSecret(name: string): Secret;
@@ -34,7 +39,8 @@ export interface ParticipantPorts {
   deleteBlob(hash: string): void;
   /** Dropped without a word where there is no connection: the reducer sends again when there is. */
   send(message: SiteMessage): void;
-  upload(blobHash: string): Promise<void>;
+  /** `fresh`: it was made just now, and nothing of it was sent yet. */
+  upload(blobHash: string, fresh: boolean): Promise<void>;
   /** The declared tensors of a broadcast, from this agent's own computations; fetches it if it must. */
   leaves(broadcastHash: string): Promise<readonly TensorSpec[]>;
   /** Computes behind the release gate; the packed words, or the code of the refusal; `later` where the network is at fault. */
@@ -56,7 +62,7 @@ export type ContributeTask = Pick<
   'computation' | 'round' | 'broadcastHash' | 'declarationHash'
 >;
 
-/** Carries out the effects of the participant reducer in order, each awaited before the next. It decides nothing. */
+/** Carries out the effects of the participant reducer in order, each awaited before the next. It decides nothing but what is written together. */
 export class ParticipantDriver {
   private state: ParticipantState;
   private readonly queue: EventBody[] = [];
@@ -64,6 +70,12 @@ export class ParticipantDriver {
   private running = false;
   private dead = false;
   private postponed: Extract<ParticipantEffect, { type: 'contribute' | 'mask' }> | null = null;
+  private readonly pending = new PendingWrites();
+  private awaitsSoon = false;
+  /** Hash of a masked input that was made and not sent yet. */
+  private fresh: string | null = null;
+  /** The attempt of which this site signed a set: the guard knows all of it, however it ends. */
+  private signed: string | null;
 
   constructor(
     private readonly config: ParticipantConfig,
@@ -72,6 +84,7 @@ export class ParticipantDriver {
     restored: boolean,
   ) {
     this.state = recover(records);
+    this.signed = this.state.attempt?.set == null ? null : this.state.attempt.context;
     this.feed({ type: 'resumed', secrets: ports.secretNames(), restored });
   }
 
@@ -81,7 +94,17 @@ export class ParticipantDriver {
     if (!this.running) void this.drain();
   }
 
-  /** Takes nothing more: the study has ended here. */
+  /** The study has ended here, or the process ends: what waits is written, and nothing more is taken. */
+  end(): void {
+    try {
+      if (!this.dead) this.flush('all');
+    } catch {
+      // As after a crash: whoever takes the study up again goes on from the records.
+    }
+    this.stop();
+  }
+
+  /** Takes and writes nothing more. */
   stop(): void {
     this.dead = true;
     this.queue.length = 0;
@@ -98,13 +121,16 @@ export class ParticipantDriver {
         if (next.type === 'connected' || next.type === 'message') await this.resumePostponed();
       }
     } catch (error) {
-      if (!this.dead) {
-        this.stop();
-        this.ports.stopped(error);
-      }
+      this.failed(error);
     } finally {
       this.running = false;
     }
+  }
+
+  private failed(error: unknown): void {
+    if (this.dead) return;
+    this.stop();
+    this.ports.stopped(error);
   }
 
   /** What waited for the network. The reducer ignores the answer where its attempt is over by now. */
@@ -117,27 +143,80 @@ export class ParticipantDriver {
     await this.one(effect);
   }
 
+  /**
+   * What an event makes durable is written before the first of its effects that anybody else may see, and otherwise at its end.
+   * The driver's own events, which answer an effect, belong to the event before them.
+   */
   private async carryOut(effects: readonly ParticipantEffect[]): Promise<void> {
-    for (let i = 0; i < effects.length && !this.dead; ) {
-      const effect = effects[i]!;
-      if (effect.type !== 'persist') {
-        await this.one(effect);
-        i++;
-        continue;
-      }
-      const records: ParticipantRecord[] = [];
-      for (let next = effects[i]; next?.type === 'persist'; next = effects[++i]) records.push(next.record);
-      this.ports.append(records);
+    for (const effect of effects) {
+      if (this.dead) return;
+      await this.one(effect);
+    }
+    const next = this.queue[0]?.type;
+    if (!this.dead && next !== 'contributionReady' && next !== 'masked') this.flush('needed');
+  }
+
+  /**
+   * With `needed`, what no next step rests on waits a little for company: the receipt of a masked input, the end of an attempt
+   * whose set was signed, and the destruction of what is no longer needed.
+   */
+  private flush(what: 'needed' | 'all'): void {
+    const { pending, ports } = this;
+    if (pending.isUrgent || (what === 'all' && !pending.isEmpty)) {
+      ports.together(() => pending.write(ports));
+      pending.written();
+    }
+    if (what === 'all') {
+      if (!pending.destroysNothing) ports.together(() => pending.destroy(ports));
+    } else if (!this.awaitsSoon && !(pending.isEmpty && pending.destroysNothing)) {
+      this.awaitsSoon = true;
+      ports.soon(() => {
+        this.awaitsSoon = false;
+        if (this.dead) return;
+        try {
+          this.flush('all');
+        } catch (error) {
+          this.failed(error);
+        }
+      });
     }
   }
 
-  private async one(effect: Exclude<ParticipantEffect, { type: 'persist' }>): Promise<void> {
+  private async one(effect: ParticipantEffect): Promise<void> {
+    const { ports, pending } = this;
+    switch (effect.type) {
+      case 'persist':
+        if (effect.record.type === 'signedSet') this.signed = effect.record.context;
+        return pending.addRecord(effect.record, !this.canWait(effect.record));
+      case 'persistSecret':
+        return pending.addSecret(effect.name, effect.secret);
+      case 'eraseSecretsExcept':
+        return pending.sweep(effect.names);
+      case 'discardBlobs':
+        for (const hash of effect.hashes) this.contributions.delete(hash);
+        return pending.discard(effect.hashes);
+      case 'report':
+        return ports.report(effect.report);
+      case 'mask':
+        return this.mask(effect);
+      default:
+        this.flush('needed');
+        return this.visible(effect);
+    }
+  }
+
+  /** In plain mode nothing is signed after the receipt, and the guard may wait for the end. */
+  private canWait(record: ParticipantRecord): boolean {
+    if (record.type === 'acknowledged') return this.config.terms.mode === 'secure';
+    return record.type === 'closed' && record.context === this.signed;
+  }
+
+  /** Of these others see something, or they take long. */
+  private async visible(
+    effect: Extract<ParticipantEffect, { type: 'send' | 'contribute' | 'upload' | 'release' }>,
+  ): Promise<void> {
     const { ports } = this;
     switch (effect.type) {
-      case 'persistSecret':
-        return ports.putSecret(effect.name, effect.secret);
-      case 'eraseSecretsExcept':
-        return ports.eraseSecretsExcept(effect.names);
       case 'send':
         return ports.send(effect.message);
       case 'contribute': {
@@ -159,27 +238,20 @@ export class ParticipantDriver {
         }
         return;
       }
-      case 'mask':
-        return this.mask(effect);
       case 'upload':
         // The attempt may have closed since this was decided; the next one has an input of its own.
         if (effect.message.type === 'maskedInput' && this.state.attempt?.context !== effect.message.context) return;
         // A transfer that breaks is taken up again after the next connection.
         try {
-          await ports.upload(effect.blobHash);
+          const fresh = effect.blobHash === this.fresh;
+          this.fresh = null;
+          await ports.upload(effect.blobHash, fresh);
         } catch {
           return;
         }
         return ports.send(effect.message);
       case 'release':
         return ports.send(releaseShares(effect.job, ports.getSecret(effect.job.secretName), this.config.signingKey));
-      case 'discardBlobs':
-        return effect.hashes.forEach((hash) => {
-          this.contributions.delete(hash);
-          ports.deleteBlob(hash);
-        });
-      case 'report':
-        return ports.report(effect.report);
     }
   }
 
@@ -193,6 +265,8 @@ export class ParticipantDriver {
       const words = await this.contributionOf(job);
       // Closed while something was fetched: the secrets are gone.
       if (this.dead) return;
+      if (this.pending.hasInput || (job.secretName !== null && this.pending.holdsSecret(job.secretName)))
+        this.flush('needed');
       const secret = job.secretName === null ? null : ports.getSecret(job.secretName);
       bytes = await ports.mask(job, leaves, words, secret);
       if (this.dead) return;
@@ -205,8 +279,9 @@ export class ParticipantDriver {
       else throw error;
       return;
     }
-    const blobHash = ports.putBlob(bytes);
-    ports.recordEgress(job, blobHash, bytes.byteLength);
+    const blobHash = sha256(bytes);
+    this.pending.addInput({ task: job, blobHash, bytes });
+    this.fresh = blobHash;
     this.queue.push({ type: 'masked', context, blobHash, byteLength: bytes.byteLength });
   }
 

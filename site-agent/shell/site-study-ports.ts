@@ -20,6 +20,10 @@ export interface SiteStudyPorts extends FirstResults {
   readGuard(): GuardState;
   /** The driver stopped on an error; the study must be taken up from its records. */
   stopped(error: unknown): void;
+  /** As `SiteStore.together`. */
+  together(write: () => void): void;
+  /** Runs a few milliseconds later, unless the process ends before. */
+  soon(run: () => void): void;
   putSecret(name: string, secret: Secret): void;
   getSecret(name: string): Secret;
   secretNames(): readonly string[];
@@ -30,7 +34,7 @@ export interface SiteStudyPorts extends FirstResults {
   deleteBlob(hash: string): void;
   /** From the coordinator, checked against its hash and kept. */
   fetchBlob(hash: string): Promise<Uint8Array>;
-  uploadBlob(hash: string): Promise<void>;
+  uploadBlob(hash: string, fresh: boolean): Promise<void>;
   send(message: SiteMessage | TaskProgress): void;
   /** Throws where the site has withdrawn from the study: nothing more of it may leave. */
   requireStaying(): void;

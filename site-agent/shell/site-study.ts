@@ -59,7 +59,7 @@ export class SiteStudy {
       {
         ...this.ports,
         append: (appended) => this.guard.append(appended),
-        upload: (hash) => this.ports.uploadBlob(hash),
+        upload: (hash, fresh) => this.ports.uploadBlob(hash, fresh),
         leaves: async (hash) => (await this.broadcasts.load(hash)).leaves,
         contribute: (task) => this.contribute(task),
         mask: (job, leaves, words, secret) => this.mask(job, leaves, words, secret),
@@ -96,7 +96,7 @@ export class SiteStudy {
   /** The study has ended: nothing more is computed or sent. */
   stop(): void {
     this.stopped = true;
-    this.driver?.stop();
+    this.driver?.end();
     this.computer.close();
   }
 

@@ -10,6 +10,9 @@ import { computeHere } from './computer.js';
 import type { LedgerKeeper } from './ledger-keeper.js';
 import type { SiteStudyPorts } from './site-study-ports.js';
 
+/** How long what nobody waits for may wait for company on its way to the disk. */
+const SOON_MS = 20;
+
 /** Joins running studies to the site's store and connection. The guard is one for all studies over a cohort. */
 export class StudyPorts {
   private readonly guards = new Map<string, GuardState>();
@@ -31,7 +34,7 @@ export class StudyPorts {
         // First the guard: after a crash between the two it knows a set too many, never one too few.
         if (guard !== null) {
           store.setSetting(guardKey, JSON.stringify(guard));
-          this.guards.set(guardKey, guard);
+          store.onceDurable(() => void this.guards.set(guardKey, guard));
         }
         store.append(records.map((record) => encodeSiteRecord(studyHash, { type: 'participant', record })));
       },
@@ -50,6 +53,8 @@ export class StudyPorts {
         return guard;
       },
       stopped,
+      together: (write) => store.together(write),
+      soon: (run) => void setTimeout(run, SOON_MS).unref(),
       putSecret: (name, secret) => store.putSecret(studyHash, name, secret),
       getSecret: (name) => store.getSecret(studyHash, name),
       secretNames: () => store.secretNames(studyHash),
@@ -59,9 +64,9 @@ export class StudyPorts {
       hasBlob: (hash) => store.blobSize(hash) !== null,
       deleteBlob: (hash) => store.deleteBlob(hash),
       fetchBlob: (hash) => this.context.fetch(hash),
-      uploadBlob: async (hash) => {
+      uploadBlob: async (hash, fresh) => {
         this.requireStaying(studyHash);
-        await config.link.upload(store.getBlob(hash));
+        await config.link.upload(store.getBlob(hash), fresh);
       },
       send: (message) => {
         if (!this.hasWithdrawn(studyHash)) this.context.send(message);

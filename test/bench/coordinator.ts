@@ -53,6 +53,7 @@ const driver = new RoundDriver(
         Math.max(0, atMs - Date.now()),
       ).unref();
     },
+    soon: (run) => void setTimeout(run, 20).unref(),
     nowMs: () => Date.now(),
     done: (round, _attempt, _total, totalHash) => setImmediate(() => next(round, totalHash)),
     failed: (code, message) => {

@@ -8,6 +8,7 @@ import { maskedInput } from '../../shared/secagg/masked-input.site.js';
 import type { SiteLink } from '../../shared/transport.js';
 import { connectToCoordinator } from '../../site-agent/rpc.js';
 import { ParticipantDriver } from '../../site-agent/shell/participant-driver.js';
+import { encodeSiteRecord } from '../../site-agent/site-records.js';
 import { openSiteStore } from '../../site-agent/store.js';
 import { simKeys } from '../sim/world.js';
 import { leavesOf, type Scene, type SitesReport, termsOf, usageSince } from './cast.js';
@@ -60,9 +61,9 @@ function startSite(ready: Ready): void {
     { site, terms, ...simKeys(site), guard: () => 'ok' },
     {
       append: (records) =>
-        void store.append(
-          records.map((record) => ({ study, type: record.type, payload: Buffer.from(JSON.stringify(record)) })),
-        ),
+        void store.append(records.map((record) => encodeSiteRecord(study, { type: 'participant', record }))),
+      together: (write) => store.together(write),
+      soon: (run) => void setTimeout(run, 20).unref(),
       putSecret: (name, secret) => store.putSecret(study, name, secret),
       getSecret: (name) => store.getSecret(study, name),
       secretNames: () => store.secretNames(study),
@@ -71,7 +72,7 @@ function startSite(ready: Ready): void {
       getBlob: (hash) => store.getBlob(hash),
       deleteBlob: (hash) => store.deleteBlob(hash),
       send: (message) => void link?.send(message),
-      upload: async (hash) => void (await link!.upload(store.getBlob(hash))),
+      upload: async (hash, fresh) => void (await link!.upload(store.getBlob(hash), fresh)),
       leaves: async () => leaves,
       contribute: async ({ round }) => {
         // Another vector for each site and round: equal blobs would be sent once.

@@ -281,6 +281,74 @@ describe.each(SITE_STORES)('site store: $name', ({ open, durable }) => {
   });
 });
 
+describe.each(SITE_STORES)('writes of a site that belong together: $name', ({ open, durable }) => {
+  const payload = utf8('record');
+  const record = { study: 's', type: 't', payload };
+
+  it('are all there when it returns, and only then is told that they are durable', () => {
+    const at = folder();
+    let store = open(at);
+    store.putSecret('s', 'old', new Secret(utf8('old')));
+    const stale = store.putBlob(utf8('stale'));
+    const told: string[] = [];
+    store.together(() => {
+      store.append([record]);
+      store.eraseSecretsExcept('s', []);
+      store.deleteBlob(stale);
+      store.putSecret('s', 'new', new Secret(utf8('new')));
+      store.setSetting('k', 'v');
+      store.onceDurable(() => told.push(`${store.ledger().length} ${store.secretNames('s').join()}`));
+      store.appendLedger('line');
+      expect(told).toEqual([]);
+    });
+    // What is put after a sweep in the same group is not swept.
+    expect(told).toEqual(['1 new']);
+    store.onceDurable(() => told.push('at once'));
+    expect(told).toHaveLength(2);
+    if (durable) {
+      store.close();
+      store = open(at);
+    }
+    expect([...store.replay()].length).toBe(1);
+    expect([store.getSetting('k'), store.ledger(), store.blobSize(stale)]).toEqual(['v', ['line'], null]);
+    expect(store.secretNames('s')).toEqual(['new']);
+    store.close();
+  });
+
+  it('that fail in the middle are not told durable, and the next ones are', () => {
+    const store = open(folder());
+    const told: string[] = [];
+    const failing = () =>
+      store.together(() => {
+        store.append([record]);
+        store.onceDurable(() => told.push('never'));
+        throw new Error('the disk is full');
+      });
+    expect(failing).toThrow('the disk is full');
+    store.together(() => store.onceDurable(() => told.push('next')));
+    expect(told).toEqual(['next']);
+    expect(store.append([record])).toBe(durable ? 1 : 2);
+    store.close();
+  });
+});
+
+it('a group of writes that fails leaves nothing in log, settings and ledger, and destroys nothing', () => {
+  const store = openSiteStore(folder());
+  store.putSecret('s', 'kept', new Secret(utf8('kept')));
+  expect(() =>
+    store.together(() => {
+      store.append([{ study: 's', type: 't', payload: utf8('1') }]);
+      store.setSetting('k', 'v');
+      store.appendLedger('line');
+      store.eraseSecretsExcept('s', []);
+      store.append([{ study: 's', type: 't', payload: null as unknown as Uint8Array }]);
+    }),
+  ).toThrow();
+  expect([...store.replay()].length).toBe(0);
+  expect([store.getSetting('k'), store.ledger(), store.secretNames('s')]).toEqual([null, [], ['kept']]);
+  store.close();
+});
+
 describe('files', () => {
   it('hold no copy of an erased secret, in no file of the folder', () => {
     const at = folder();
@@ -290,6 +358,8 @@ describe('files', () => {
     store.putSecret('s', 'kept', new Secret(utf8('kept secret')));
     store.putSecret('s', 'gone', new Secret(utf8(canary)));
     expect(holds().length).toBeGreaterThan(0);
+    // A statement that was read from must not keep the write-ahead log from being emptied.
+    expect([store.getSecret('s', 'gone').length, store.secretNames('s').length]).toEqual([canary.length, 2]);
     store.eraseSecretsExcept('s', ['kept']);
     expect(holds()).toEqual([]);
     store.close();

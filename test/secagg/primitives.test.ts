@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import fc from 'fast-check';
 import nacl from 'tweetnacl';
 import { describe, expect, it } from 'vitest';
-import { agree, agreementPublicKey, expandRandom, openBox, sealBox } from '../../shared/secagg/keys.js';
+import { agree, agreementPublicKey, expandRandom, isLowOrder, openBox, sealBox } from '../../shared/secagg/keys.js';
 import { applyMasks, maskKey } from '../../shared/secagg/prg.js';
 import { combineShares, splitRandomLength, splitSecret } from '../../shared/secagg/shamir.js';
 import { statement } from '../../shared/secagg/statements.js';
@@ -131,6 +131,29 @@ describe('keys', () => {
     expect(agree(secret, new Uint8Array(32))).toBeNull();
     expect(agree(secret, Uint8Array.of(1, ...new Uint8Array(31)))).toBeNull();
     expect(agree(secret, new Uint8Array(31))).toBeNull();
+  });
+
+  it('knows the keys of low order: those with which nothing but zeros is agreed', () => {
+    const secret = new Secret(new Uint8Array(32).fill(7));
+    const prime = (1n << 255n) - 19n;
+    const littleEndian = (u: bigint) => hex(u.toString(16).padStart(64, '0')).reverse();
+    const agreesOnZeros = (key: Uint8Array) => agree(secret, key) === null;
+    // Their u is a root of a polynomial of the curve; that it is the right one is what the agreement below shows.
+    const orderEight = [
+      'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
+      '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
+    ].map(hex);
+    const low = [0n, 1n, prime - 1n, prime, prime + 1n].map(littleEndian).concat(orderEight);
+    for (const key of low)
+      for (const highBit of [0, 0x80]) {
+        key[31] = key[31]! | highBit;
+        expect([isLowOrder(key), agreesOnZeros(key)], Buffer.from(key).toString('hex')).toEqual([true, true]);
+      }
+    // The largest prime + u that 255 bits hold is with u = 18.
+    for (let u = 2n; u < 19n; u++)
+      for (const key of [littleEndian(u), littleEndian(prime + u)])
+        expect([isLowOrder(key), agreesOnZeros(key)], String(u)).toEqual([false, false]);
+    expect(isLowOrder(new Uint8Array(31))).toBe(true);
   });
 
   it('seals boxes that only the holder opens, and notices a flipped bit', () => {

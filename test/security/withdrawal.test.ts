@@ -110,7 +110,7 @@ test('a coordinator that ignores the withdrawal gets nothing more, also after th
   const ports = new StudyPorts(context, {} as LedgerKeeper).of(known, smallStudy('ignored'), 40, () => undefined);
   const withdrawn = expect.objectContaining({ code: 'SITE_WITHDRAWN' });
   expect(() => ports.requireStaying()).toThrow(withdrawn);
-  await expect(ports.uploadBlob('a'.repeat(64))).rejects.toThrow(withdrawn);
+  await expect(ports.uploadBlob('a'.repeat(64), true)).rejects.toThrow(withdrawn);
   ports.send({ type: 'siteReady', studyHash: hash, incarnation: 'one', context: null });
   expect(said).toEqual([]);
 }, 60_000);

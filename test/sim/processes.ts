@@ -121,6 +121,9 @@ export class SiteProcess {
       {
         append: (records) =>
           host.write(SITE_RECORD_EXCHANGE[records[0]!.type], () => void this.records.push(...records)),
+        // Every write by itself, so that a kill may come between any two of them.
+        together: (write) => write(),
+        soon: (run) => host.later(20, run),
         putSecret: (name, secret) => {
           host.write('preKeys', () => void this.secrets.set(name, new Secret(secret.reveal())));
           this.watch.secretMade(secret);
@@ -290,6 +293,10 @@ export class CoordinatorProcess {
             if (timer === number && this.driver === driver) this.feed({ type: 'tick' });
           });
         },
+        soon: (run) =>
+          host.later(20, () => {
+            if (this.driver === driver) run();
+          }),
         nowMs: () => host.nowMs(),
         done: (number, _attempt, total, totalHash) => {
           this.done(number, total.sites, this.blob(totalHash));

@@ -27,6 +27,30 @@ describe('documents', () => {
     expect(documentHash(encodeDocument(reordered))).toBe(documentHash(bytes));
   });
 
+  it('with odd keys have the bytes that the first version wrote', () => {
+    const odd = {
+      10: new Uint8Array([1]),
+      9: new Float64Array([2.5]),
+      b: ['x', undefined, () => 1],
+      a: { u: undefined },
+    };
+    Object.defineProperty(odd.a, '__proto__', { value: 1, enumerable: true });
+    Object.defineProperty(odd, '__proto__', { value: new Int32Array([7]), enumerable: true });
+    const bytes = encodeDocument(odd);
+    expect(documentHash(bytes)).toBe('e25a848064fcfb277b8aedd0e534f7c3c3dbfbe7b4872d84e26bc6f0b1774b52');
+    const back = decodeDocument(bytes) as Record<string, unknown>;
+    expect(Object.keys(back)).toEqual(['9', '10', '__proto__', 'a', 'b']);
+    expect(Object.getOwnPropertyDescriptor(back, '__proto__')!.value).toEqual(new Int32Array([7]));
+  });
+
+  it('give arrays that share nothing with the bytes they came in, nor with each other', () => {
+    const bytes = encodeDocument({ a: new Uint8Array([1, 2]), b: new Uint8Array([3]) });
+    const back = decodeDocument(bytes) as { a: Uint8Array; b: Uint8Array };
+    bytes.fill(0);
+    back.a.fill(9);
+    expect([back.a, back.b]).toEqual([new Uint8Array([9, 9]), new Uint8Array([3])]);
+  });
+
   it('are read from any place in a buffer', () => {
     const bytes = encodeDocument(value);
     const shifted = new Uint8Array(bytes.length + 3);
