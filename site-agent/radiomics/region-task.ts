@@ -17,6 +17,8 @@ export interface RegionRequest {
   readonly label: number;
   readonly organ: { readonly mask: string; readonly label: number } | null;
   readonly region: ImagingRegion;
+  /** Whether a mask on another grid is taken to the image's. */
+  readonly mayResample: boolean;
   readonly extraction: StudyExtraction;
   /** The study's standard scale of intensities, and the organ where landmarks are measured in it; null where it has none. */
   readonly standard:

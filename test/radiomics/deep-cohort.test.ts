@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { extractCohortFiles } from '../../cli/extract-cohort.js';
+import { extractOne } from '../../cli/extract-one.js';
 import { cohortMeasurements } from '../../cli/stability.js';
 import { checkEncoders } from '../../cli/study-encoders.js';
 import { ConcordatError } from '../../shared/errors.js';
@@ -25,6 +26,7 @@ import { writeQualityReport } from '../../site-agent/radiomics/shell/quality-rep
 import { ensureRepeats, readRepeats } from '../../site-agent/radiomics/shell/repeat-store.js';
 import { standardImage } from '../../site-agent/radiomics/standard-image.js';
 import { studyFeatureNames } from '../../site-agent/radiomics/study-names.js';
+import { testGrid, testVolume } from '../support/images.js';
 import {
   encoder,
   MODEL,
@@ -469,5 +471,41 @@ describe('deep features of standardized images', () => {
     for (const [at, value] of expected.entries())
       expect(row!.features.get(`before_arterial_deep_tiny_${at}`)!.value).toBeCloseTo(value, 5);
     expect(new Set(expected.map((value) => value.toFixed(3))).size).toBe(3);
+  });
+});
+
+describe('deep features of a mask on another grid', () => {
+  it('are of the mask as it is taken to the image, where the other features are', async () => {
+    const folder = path.join(root, 'coarse');
+    const image = tinyImage('coarse', 20);
+    // Twice as wide along two axes: every voxel is four of the image's.
+    const coarse = testGrid([7, 6, 9], { spacingMm: [2, 3, 2], origin: [-2.5, 7.75, 20] });
+    const inside = (x: number, y: number, z: number) => (x > 1 && x < 5 && y > 1 && y < 4 && z > 2 && z < 7 ? 1 : 0);
+    const mask: Mask = testVolume(coarse, Uint8Array, inside);
+    const fine: Mask = testVolume(image, Uint8Array, (x, y, z) => inside(x >> 1, y >> 1, z));
+    writeTinySite(folder, [{ case: 'one', phase: 'arterial', image, mask }], [{ id: 'one' }]);
+    putModel(folder);
+    const settings = { ...SETTINGS, setting: { correctMask: true } };
+    const imaging = imagingSchema.parse({ phases: ['arterial'], settings, deep: [encoder()] });
+    const { rows: found } = await ensureFeatures(imaging, { folder, table: 'images.csv' }, how);
+    const { features: _, ...plain } = encoder({ encoder: 'models/tiny.onnx' });
+    writeFileSync(path.join(folder, 'deep.yaml'), stringify({ concordat: 1, deep: plain }));
+    const alone = (resampleMask: boolean) =>
+      extractOne({
+        image: path.join(folder, 'images/0.nii'),
+        mask: path.join(folder, 'images/0-mask.nii'),
+        deep: path.join(folder, 'deep.yaml'),
+        profile: 'pyradiomics',
+        name: { case: '1', phase: '', timepoint: '' },
+        resampleMask,
+        threads: 1,
+        progress: () => undefined,
+      });
+    expect((await alone(false)).failure).toMatchObject({ code: 'IMAGE_GRID_MISMATCH' });
+    const [row] = (await alone(true)).document as [{ features: Record<string, { value: number }> }];
+    for (const [at, value] of twin(image, fine).entries()) {
+      expect(found[0]!.features.get(`arterial_deep_tiny_${at}`)!.value).toBeCloseTo(value, 5);
+      expect(row.features[`deep_tiny_${at}`]!.value).toBeCloseTo(value, 5);
+    }
   });
 });

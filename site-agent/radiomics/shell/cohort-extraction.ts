@@ -15,6 +15,7 @@ import type { RegionPatch } from '../deep/region-patch.js';
 import { type FailureReason, failureOf } from '../extract.js';
 import type { FeatureValue } from '../feature.js';
 import type { CaseRow } from '../features-file.js';
+import { takesMasksToImage } from '../region-on-image.js';
 import {
   acquisitionKept,
   type KeptRegion,
@@ -288,7 +289,15 @@ export class RegionExtraction implements Regions {
     if (measuredIn !== null) requireAcceptedMask(measuredIn.mask);
     if (measuredIn !== null) files.push(await this.digests.of(measuredIn.mask));
     const labels = [row.label, organ?.label ?? null, ...(measuredIn === null ? [] : [measuredIn.label])];
-    const request = { image: at(row.image), mask: at(row.mask), label: row.label, organ, region, standard };
+    const request = {
+      image: at(row.image),
+      mask: at(row.mask),
+      label: row.label,
+      organ,
+      region,
+      standard,
+      mayResample: takesMasksToImage(this.extraction),
+    };
     const content = [files, ...labels];
     if (reading === null) return { request, content };
     const seed = { seed: reading.seed, reading: reading.reading, lesion: `${files[1]} ${row.label}`, image: files[0]! };

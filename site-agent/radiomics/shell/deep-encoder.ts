@@ -12,6 +12,7 @@ import { type Patch, patchOf, patchShape } from '../deep/patch.js';
 import { type DeepSettings, deepDigest, parseDeepSettings } from '../deep/settings.js';
 import { type Extraction, failureOf, type Source } from '../extract.js';
 import type { FeatureSet } from '../feature.js';
+import { takenToImage } from '../region-on-image.js';
 import { settingsDigest } from '../settings-digest.js';
 import { ModelThread, readModel } from './model-thread.js';
 
@@ -120,6 +121,8 @@ export class DeepEncoder {
 export interface Extractor {
   readonly label: number;
   readonly digest: string;
+  /** Whether it takes a mask on another grid to the image's: then the encoder's region is taken there too. */
+  readonly mayResample?: boolean;
   run(source: Source): Promise<Extraction>;
 }
 
@@ -140,8 +143,9 @@ export async function withDeepFeatures<T extends Extractor>(extractor: T, file: 
     try {
       const extraction = await extractor.run(source);
       if (extraction.status === 'failed') return extraction;
-      requireSameGrid(source.image, source.mask);
-      const deep = await encoder.features(source.image, roiOf(maskOfLabel(source.mask, extractor.label)));
+      const mask = maskOfLabel(source.mask, extractor.label);
+      if (extractor.mayResample !== true) requireSameGrid(source.image, mask);
+      const deep = await encoder.features(source.image, roiOf(takenToImage(mask, source.image)));
       return { ...extraction, features: new Map([...extraction.features, ...deep]) };
     } catch (error) {
       return { status: 'failed', reason: failureOf(error) };

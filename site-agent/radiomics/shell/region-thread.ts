@@ -22,21 +22,14 @@ async function imageOf(request: RegionRequest | PatchRequest): Promise<Volume> {
   return standards.ofMade(JSON.stringify([imagePath, standard]), async () => {
     const { organ } = standard;
     const inside =
-      organ === null ? null : regionOnImage(await masks.of(organ.mask), organ.label, image, takesMasksToImage(request));
+      organ === null ? null : regionOnImage(await masks.of(organ.mask), organ.label, image, request.mayResample);
     return standardImage(image, inside, standard);
   });
 }
 
-/** PyRadiomics' setting `correctMask`. */
-const takesMasksToImage = (request: RegionRequest | PatchRequest): boolean =>
-  'extraction' in request &&
-  request.extraction.profile === 'pyradiomics' &&
-  request.extraction.settings.preprocessing.correctMask;
-
 async function sourceOf(request: RegionRequest | PatchRequest): Promise<RegionSource> {
-  const { mask, label, organ } = request;
+  const { mask, label, organ, mayResample } = request;
   const image = await imageOf(request);
-  const mayResample = takesMasksToImage(request);
   const lesion = regionOnImage(await masks.of(mask), label, image, mayResample);
   const around = organ === null ? null : regionOnImage(await masks.of(organ.mask), organ.label, image, mayResample);
   return { image, lesion, organ: around };
