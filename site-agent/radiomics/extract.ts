@@ -116,7 +116,9 @@ export function shapeFeatures(
   const { shapeRoi } = prepared;
   const found: Named[number][] = [];
   const { classes } = settings;
-  for (const enabled of settings.featureClasses.filter(({ name }) => isShape(name))) {
+  // shape comes first, whatever the order of the file.
+  const inOrder = ['shape', 'shape2D'].flatMap((one) => settings.featureClasses.filter(({ name }) => name === one));
+  for (const enabled of inOrder) {
     if (enabled.name === 'shape2D') {
       const reason = noShape2D(shapeRoi, classes);
       if (reason !== null) {

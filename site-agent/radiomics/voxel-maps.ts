@@ -99,7 +99,8 @@ function requireTime(roi: Roi, box: Box, radius: number): void {
   );
 }
 
-const OTHERS = { firstorder: firstOrder, gldm, glrlm, glszm, ngtdm };
+const glrlmOfKernel: typeof glrlm = (input, wanted, binnedHere) => glrlm(input, wanted, binnedHere, true);
+const OTHERS = { firstorder: firstOrder, gldm, glrlm: glrlmOfKernel, glszm, ngtdm };
 
 function mapOf(
   maps: Map<string, Volume<Float64Array>>,

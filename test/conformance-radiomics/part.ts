@@ -26,11 +26,11 @@ export class Folder {
     return existsSync(this.path(...parts));
   }
 
-  /** Names of the files in a folder that match, sorted; none where there is no such folder. */
+  /** Names of the files in a folder that match, sorted, without hidden ones; none where there is no such folder. */
   list(folder: string, matching = /./): string[] {
     if (!this.has(folder) || !statSync(this.path(folder)).isDirectory()) return [];
     return readdirSync(this.path(folder))
-      .filter((name) => matching.test(name))
+      .filter((name) => matching.test(name) && !name.startsWith('.'))
       .sort();
   }
 

@@ -123,6 +123,23 @@ describe('where PyRadiomics stops or leaves out', () => {
     expect(surface(2, box([2, 2], [0, 2], [1, 1]))).toEqual({});
   });
 
+  it('gives shape before shape2D, whatever the order of the file', () => {
+    const slab = sourceOf(
+      [3, 3, 1],
+      Int16Array.from({ length: 9 }, (_, k) => k),
+      new Array(9).fill(1),
+    );
+    const got = run(slab, {
+      featureClass: { firstorder: ['Mean'], shape2D: ['PixelSurface'], shape: ['VoxelVolume'] },
+      setting: { force2D: true },
+    });
+    expect(Object.keys(valuesOf(got))).toEqual([
+      'original_shape_VoxelVolume',
+      'original_shape2D_PixelSurface',
+      'original_firstorder_Mean',
+    ]);
+  });
+
   it('marks a last co-occurrence matrix without a pair, and sums no differences of one level', () => {
     const two = sourceOf([4, 1, 1], new Int16Array(4).fill(7), [1, 0, 1, 0]);
     const got = run(two, {
@@ -134,6 +151,20 @@ describe('where PyRadiomics stops or leaves out', () => {
       original_glcm_InverseVariance: 0,
       original_glcm_Contrast: null,
     });
+  });
+});
+
+describe('a run-length matrix that is empty', () => {
+  const names = ['RunEntropy', 'RunVariance', 'LongRunEmphasis'];
+  const of = (source: Source, setting: object): (number | null)[] =>
+    Object.values(valuesOf(run(source, { featureClass: { glrlm: names }, setting: { binWidth: 1, ...setting } })));
+
+  it('has no entropy and no variance of its lengths where it is the only one, and nothing beside others', () => {
+    const apart = sourceOf([4, 2, 1], Int16Array.from([7, 1, 1, 1, 1, 1, 9, 1]), [1, 0, 0, 0, 0, 0, 1, 0]);
+    expect(of(apart, {})).toEqual([null, null, null]);
+    expect(of(apart, { weightingNorm: 'euclidean' })).toEqual([0, 0, null]);
+    const oneDirection = sourceOf([2, 3, 1], Int16Array.from([7, 1, 1, 1, 1, 9]), [1, 0, 0, 0, 0, 1]);
+    expect(of(oneDirection, { force2D: true, force2Ddimension: 2 })).toEqual([0, 0, null]);
   });
 });
 

@@ -39,17 +39,17 @@ export function angleFeatures(
   const n = greyLevels.length;
   const px = new Float64Array(n);
   const py = new Float64Array(n);
-  for (let i = 0; i < n; i++)
-    for (let j = 0; j < n; j++) {
-      px[i]! += p[i * n + j]!;
-      py[j]! += p[i * n + j]!;
-    }
+  // The means are summed cell by cell, as numpy does: whether a margin of one level has any spread is a matter of the last bit.
   let ux = 0;
   let uy = 0;
-  for (let i = 0; i < n; i++) {
-    ux += greyLevels[i]! * px[i]!;
-    uy += greyLevels[i]! * py[i]!;
-  }
+  for (let i = 0; i < n; i++)
+    for (let j = 0; j < n; j++) {
+      const pij = p[i * n + j]!;
+      px[i]! += pij;
+      py[j]! += pij;
+      ux += greyLevels[i]! * pij;
+      uy += greyLevels[j]! * pij;
+    }
   const top = greyLevels[n - 1] ?? 1;
   const bySum = new Float64Array(2 * top + 1);
   const byDifference = new Float64Array(top);

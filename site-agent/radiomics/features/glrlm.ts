@@ -10,8 +10,14 @@ import { type SizeFeatures, sizeCountsOf, sizeFeatures } from './size-emphasis.j
 /**
  * Grey-level run-length features as PyRadiomics defines them: one matrix per direction and the mean of each feature over them, or with
  * a weighting norm one matrix that is their weighted sum. A direction along which no line meets two voxels of the region counts nothing.
+ * @param ofKernel the region is the neighbourhood of a voxel and not all there is
  */
-export function glrlm(input: ClassInput, wanted: Wanted = null, binned: Discretized = discretize(input)): FeatureSet {
+export function glrlm(
+  input: ClassInput,
+  wanted: Wanted = null,
+  binned: Discretized = discretize(input),
+  ofKernel = false,
+): FeatureSet {
   const { grid } = binned;
   const { settings } = input;
   const n = grid.greyLevels.length;
@@ -35,6 +41,10 @@ export function glrlm(input: ClassInput, wanted: Wanted = null, binned: Discreti
     from += some.length;
   }
   if (merged !== null) found.push(sizeFeatures(sizeCountsOf(merged, n, longest), grid.greyLevels));
+  // PyRadiomics keeps an empty matrix where it is the only one: without run lengths, over which these two are sums.
+  const isOnly = merged !== null || steps.length === 1;
+  if (!ofKernel && isOnly && found.every(({ large }) => Number.isNaN(large)))
+    found.splice(0, 1, { ...sizeFeatures(sizeCountsOf([], n, 0), grid.greyLevels), entropy: 0, sizeVariance: 0 });
   const mean = (of: keyof SizeFeatures): number => {
     const over = new MeanOf();
     for (const one of found) over.add(one[of]);

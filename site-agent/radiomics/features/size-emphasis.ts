@@ -61,7 +61,7 @@ export function sizeFeatures({ level, size, count }: SizeCounts, greyLevels: Int
     sizeNonUniformityNormalized: bySize.squares / (total * total),
     percentage: total / voxels,
     levelVariance: byLevel.variance,
-    sizeVariance: bySize.variance,
+    sizeVariance: total === 0 ? Number.NaN : bySize.variance,
     entropy: total === 0 ? Number.NaN : sums.entropy,
     low: byLevel.low / total,
     high: byLevel.high / total,
