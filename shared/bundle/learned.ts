@@ -94,7 +94,14 @@ function originProblem(
   const { digest, problems } = verifyBundle(files, { consortiumPublicKey });
   if (digest !== bundle) return `what is at hand as bundle ${short} is another one`;
   if (problems.length > 0) return `bundle ${short} is not what its sites signed (${problems[0]!.message})`;
-  const learned = learnedIn(files);
+  let learned: LearnedByStudy;
+  try {
+    learned = learnedIn(files);
+  } catch (error) {
+    // Signed, and all the same not what this release takes for a result.
+    if (error instanceof ConcordatError) return `bundle ${short}: ${error.message}`;
+    throw error;
+  }
   const own = learned[section];
   if (own === undefined) return `study "${learned.name}" learned nothing of the kind`;
   if (own.from.study !== study) return `bundle ${short} is that of another study`;

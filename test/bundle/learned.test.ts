@@ -77,6 +77,13 @@ describe('what a study takes over from an earlier one', () => {
     expect(problemsOf({ standardize: named }, new Map([[bundle, none]]))).toMatch(/learned nothing of the kind/);
   });
 
+  it('is refused, and no more, where a signed result has a section of another form', () => {
+    const strange = bundleFiles({ result: { ...result, learned: { standardize: { within: 'lungs' } } } });
+    const bundle = bundleDigest(strange.get('bundle.json')!);
+    const named = { ...own.standardize, from: { ...own.standardize!.from, bundle } };
+    expect(problemsOf({ standardize: named }, new Map([[bundle, strange]]))).toMatch(/result\.json is not the result/);
+  });
+
   it('a bundle whose result is of another study is none', () => {
     const wrong = bundleFiles({ result: { study: { name: 'x', hash: 'b'.repeat(64) }, learned } });
     expect(() => learnedIn(wrong)).toThrow(expect.objectContaining({ code: 'BUNDLE_UNREADABLE' }));

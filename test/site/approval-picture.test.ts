@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { approvalPicture } from '../../cli/approval-picture.js';
+import { imagingSchema } from '../../shared/imaging.js';
 import { type Roster, rosterHash } from '../../shared/roster.js';
 import { type Study, studyHash } from '../../shared/study.js';
 import { loadCohort } from '../../site-agent/cohort-files.js';
@@ -14,7 +15,7 @@ const roster: Roster = rosterChain(FOUR_SITES.map((site) => memberOf(site)))[0]!
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function pictureOf(study: Study, site: string, cases = 40) {
+function pictureOf(study: Study, site: string, cases = 40, more: Partial<Study> = {}) {
   writeFileSync(
     path.join(folder, 'cohort.yaml'),
     'concordat: 1\ntable: cases.csv\nid: patient_id\nmissing: ["", NA]\n',
@@ -22,7 +23,7 @@ function pictureOf(study: Study, site: string, cases = 40) {
   writeFileSync(path.join(folder, 'cases.csv'), simulatedTable(site, cases));
   const cohort = loadCohort(study, path.join(folder, 'cohort.yaml'), site);
   const known = { studyHash: studyHash(study), rosterVersion: 1, rosterHash: rosterHash(roster) };
-  return approvalPicture(study, known, roster, site, { cohort, withdrawnSince: 0, reasons: [] });
+  return approvalPicture({ ...study, ...more }, known, roster, site, { cohort, withdrawnSince: 0, reasons: [] });
 }
 
 /** Lines as one text, so that a sentence may be looked for across its wrapping. */
@@ -69,6 +70,15 @@ describe('what a hospital sees before it approves', () => {
       "fewer usable cases than the study's minimum of 10: this site will sit out and be named; none of its patients enters any sum",
     );
     expect(data).toMatchObject({ sitsOut: true, patients: 0 });
+  });
+
+  it('names the study and the bundle that values are taken over from', () => {
+    const landmarks = [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100];
+    const from = { study: 'a'.repeat(64), bundle: 'b'.repeat(64), result: 'c'.repeat(64) };
+    const standardize = { within: 'organ', phases: { t1: landmarks }, from };
+    const imaging = imagingSchema.parse({ phases: ['t1'], standardize });
+    const words = flat(pictureOf(smallStudy('later'), 'alder', 40, { imaging }).text);
+    expect(words).toContain(`standard landmarks of study ${'a'.repeat(12)}, bundle ${'b'.repeat(12)}`);
   });
 
   it('says so where nothing is masked, and where there is no last day', () => {
