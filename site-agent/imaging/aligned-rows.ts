@@ -52,12 +52,23 @@ export function fourTapRows(
     Taps,
     Taps,
   ];
+  // wx · wy of the four rows along y, which the rows of one y share.
+  const planar = [0, 1, 2, 3].map(() => new Float64Array(x.weights.length));
+  let planarOf = -1;
   return (atY, atZ, row) => {
+    if (atY !== planarOf) {
+      planarOf = atY;
+      for (const [j, products] of planar.entries()) multiply(products, x.weights, y.weights[4 * atY + j]!);
+    }
     row.fill(0);
+    const first = y.voxels.subarray(4 * atY, 4 * atY + 4);
     for (let l = 4 * atZ; l < 4 * atZ + 4; l++)
-      for (let j = 4 * atY; j < 4 * atY + 4; j++)
-        addTerms(row, data, bx * (y.voxels[j]! + by * z.voxels[l]!), x, y.weights[j]!, z.weights[l]!);
+      addTerms(row, data, x.voxels, planar, first, bx, bx * by * z.voxels[l]!, z.weights[l]!);
   };
+}
+
+function multiply(products: Float64Array, weights: Float64Array, by: number): void {
+  for (let k = 0; k < products.length; k++) products[k] = weights[k]! * by;
 }
 
 interface Taps {
@@ -81,13 +92,47 @@ function tapsOf(kernel: Kernel, { at, isInside }: AlignedPositions, axis: 0 | 1 
   return { voxels, weights };
 }
 
-/** The terms of one of the sixteen rows of the image that a row of the target lies between. */
-function addTerms(row: Float64Array, data: Samples, base: number, { voxels, weights }: Taps, wy: number, wz: number) {
-  for (let x = 0, k = 0; x < row.length; x++, k += 4)
+/** The terms of the four rows of one plane of the image that a row of the target lies between. */
+function addTerms(
+  row: Float64Array,
+  data: Samples,
+  voxels: Int32Array,
+  planar: readonly Float64Array[],
+  rows: Int32Array,
+  rowLength: number,
+  plane: number,
+  wz: number,
+): void {
+  const p = planar[0]!;
+  const q = planar[1]!;
+  const r = planar[2]!;
+  const s = planar[3]!;
+  const a = plane + rowLength * rows[0]!;
+  const b = plane + rowLength * rows[1]!;
+  const c = plane + rowLength * rows[2]!;
+  const d = plane + rowLength * rows[3]!;
+  for (let x = 0, k = 0; x < row.length; x++, k += 4) {
+    const v0 = voxels[k]!;
+    const v1 = voxels[k + 1]!;
+    const v2 = voxels[k + 2]!;
+    const v3 = voxels[k + 3]!;
     row[x] =
       row[x]! +
-      weights[k]! * wy * wz * data[base + voxels[k]!]! +
-      weights[k + 1]! * wy * wz * data[base + voxels[k + 1]!]! +
-      weights[k + 2]! * wy * wz * data[base + voxels[k + 2]!]! +
-      weights[k + 3]! * wy * wz * data[base + voxels[k + 3]!]!;
+      p[k]! * wz * data[a + v0]! +
+      p[k + 1]! * wz * data[a + v1]! +
+      p[k + 2]! * wz * data[a + v2]! +
+      p[k + 3]! * wz * data[a + v3]! +
+      q[k]! * wz * data[b + v0]! +
+      q[k + 1]! * wz * data[b + v1]! +
+      q[k + 2]! * wz * data[b + v2]! +
+      q[k + 3]! * wz * data[b + v3]! +
+      r[k]! * wz * data[c + v0]! +
+      r[k + 1]! * wz * data[c + v1]! +
+      r[k + 2]! * wz * data[c + v2]! +
+      r[k + 3]! * wz * data[c + v3]! +
+      s[k]! * wz * data[d + v0]! +
+      s[k + 1]! * wz * data[d + v1]! +
+      s[k + 2]! * wz * data[d + v2]! +
+      s[k + 3]! * wz * data[d + v3]!;
+  }
 }

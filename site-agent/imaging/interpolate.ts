@@ -61,10 +61,11 @@ export function resampleVolume<T extends Samples, O extends Samples = T>(
     const [insideX, insideY, insideZ] = positions!.isInside;
     const row = new Float64Array(nx);
     data.fill(outside);
-    for (let z = 0, at = 0; z < nz; z++)
-      for (let y = 0; y < ny; y++, at += nx) {
+    for (let y = 0; y < ny; y++)
+      for (let z = 0; z < nz; z++) {
         if (insideY[y] === 0 || insideZ[z] === 0) continue;
         sampleRow(y, z, row);
+        const at = nx * (y + ny * z);
         for (let x = 0; x < nx; x++) {
           if (insideX[x] === 0) continue;
           const value = row[x]!;

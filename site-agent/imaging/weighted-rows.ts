@@ -67,9 +67,45 @@ export function weightedRowsFloat32(
   length: number,
 ): void {
   const { fround } = Math;
+  const isLong = weights.length >= 6;
+  if (isLong) sixFloat32(out, o, data, offsets, weights, length);
+  if (weights.length === 6) return;
   for (let i = 0; i < length; i++) {
-    let sum = 0;
-    for (let k = 0; k < weights.length; k++) sum = fround(sum + fround(weights[k]! * data[offsets[k]! + i]!));
+    let sum = isLong ? out[o + i]! : 0;
+    for (let k = isLong ? 6 : 0; k < weights.length; k++)
+      sum = fround(sum + fround(weights[k]! * data[offsets[k]! + i]!));
     out[o + i] = sum;
+  }
+}
+
+function sixFloat32(
+  out: Float32Array,
+  o: number,
+  data: Samples,
+  offsets: Int32Array,
+  weights: Float64Array,
+  length: number,
+): void {
+  const { fround } = Math;
+  const a = offsets[0]!;
+  const b = offsets[1]!;
+  const c = offsets[2]!;
+  const d = offsets[3]!;
+  const e = offsets[4]!;
+  const f = offsets[5]!;
+  const wa = weights[0]!;
+  const wb = weights[1]!;
+  const wc = weights[2]!;
+  const wd = weights[3]!;
+  const we = weights[4]!;
+  const wf = weights[5]!;
+  for (let i = 0; i < length; i++) {
+    // The first is added to nothing too: a product of −0 becomes 0.
+    let sum = 0 + fround(wa * data[a + i]!);
+    sum = fround(sum + fround(wb * data[b + i]!));
+    sum = fround(sum + fround(wc * data[c + i]!));
+    sum = fround(sum + fround(wd * data[d + i]!));
+    sum = fround(sum + fround(we * data[e + i]!));
+    out[o + i] = sum + fround(wf * data[f + i]!);
   }
 }
