@@ -1,9 +1,10 @@
 import { ConcordatError } from '../shared/errors.js';
+import { showable } from '../shared/showable.js';
 import { errorJson, errorText } from './format.js';
 
 /**
  * The one way out to the terminal: results on stdout, progress on stderr; with --json exactly one document on stdout,
- * for errors too.
+ * for errors too. Text may hold what others wrote (reasons, names): nothing of it is obeyed by the terminal.
  */
 export interface Output {
   readonly json: boolean;
@@ -15,8 +16,9 @@ export interface Output {
 export function output(json: boolean): Output {
   return {
     json,
-    result: (text, data) => void process.stdout.write(json ? `${JSON.stringify(data, null, 2)}\n` : `${text}\n`),
-    progress: (line) => void process.stderr.write(`${line}\n`),
+    result: (text, data) =>
+      void process.stdout.write(json ? `${JSON.stringify(data, null, 2)}\n` : `${showable(text)}\n`),
+    progress: (line) => void process.stderr.write(`${showable(line)}\n`),
   };
 }
 
@@ -24,7 +26,7 @@ export function output(json: boolean): Output {
 export function reportError(error: unknown, json: boolean): number {
   const known = error instanceof ConcordatError ? error : unexpected(error);
   if (json) process.stdout.write(`${errorJson(known)}\n`);
-  else process.stderr.write(`${errorText(known)}\n`);
+  else process.stderr.write(`${showable(errorText(known))}\n`);
   if (process.env['CONCORDAT_DEBUG'] !== undefined && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   return known.entry.exit;
 }

@@ -3,6 +3,7 @@ import { ConcordatError, type Problem } from './errors.js';
 import { imagingContradictions } from './imaging.js';
 import { IN_TWO_STUDIES } from './imaging-learned.js';
 import { perturbsNothing } from './perturbation.js';
+import { unshowable } from './showable.js';
 import { keepSigmaTexts } from './sigma-texts.js';
 import { readYaml, sortProblems } from './strict-yaml.js';
 import { modelName, type Study, type StudyModel, studySchema, studySites } from './study.js';
@@ -32,6 +33,8 @@ export function parseStudy(text: string, file: string): Study {
 export function contradictions(study: Study): { path: Path; message: string }[] {
   const found: { path: Path; message: string }[] = [];
   const report = (path: Path, message: string) => found.push({ path, message });
+  for (const path of unshowable(study))
+    report(path, 'holds control characters, which a terminal would obey instead of showing them');
   siteRules(study, report);
   columnRules(study, report);
   modelRules(study, report);

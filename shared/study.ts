@@ -31,11 +31,11 @@ const survivalEndpoint = z.strictObject({
 const covariate = z.strictObject({
   column: column.describe('Column name in study terms.'),
   levels: z
-    .array(z.string())
+    .array(z.string().max(200))
     .min(2)
     .optional()
     .describe('Levels of a categorical covariate; the first is the reference.'),
-  unit: z.string().optional().describe('Unit of a numeric covariate.'),
+  unit: z.string().max(60).optional().describe('Unit of a numeric covariate.'),
 });
 
 const logisticModel = z.strictObject({
@@ -114,8 +114,8 @@ export const studySchema = z.strictObject({
     split: z
       .strictObject({
         column: column.describe('Column that says which part a case belongs to.'),
-        train: z.string().describe('Its value for training cases.'),
-        test: z.string().describe('Its value for test cases.'),
+        train: z.string().max(200).describe('Its value for training cases.'),
+        test: z.string().max(200).describe('Its value for test cases.'),
       })
       .optional()
       .describe('For tables that bring a train/test split.'),
@@ -243,7 +243,7 @@ export const studySchema = z.strictObject({
   acceptance: z
     .array(
       z.strictObject({
-        metric: z.string().describe('Metric as result.json names it, for example `auc`.'),
+        metric: z.string().max(100).describe('Metric as result.json names it, for example `auc`.'),
         where: z.enum(['external', 'leaveOneSiteOut']).describe('Which validation it is read from.'),
         minimum: z.number().describe('Smallest acceptable value.'),
       }),
