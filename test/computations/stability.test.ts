@@ -198,6 +198,16 @@ describe('features on which repeated measurements agree', () => {
     expect(none.value.every(Number.isNaN)).toBe(true);
   });
 
+  it('do not count where they never vary: equal readings are no agreement', () => {
+    const constant = (values: readonly number[]) => values.map((value, at) => (at === 0 ? 1 / 3 : value));
+    const still = rows.map((row) => ({ ...row, values: constant(row.values), second: constant(row.second) }));
+    const { fits } = stabilityOf(run(still, study('{minimum: 0.7, kind: "ICC(1,1)"}')));
+    for (const { value, keep, subjects } of Object.values(fits)) {
+      expect([value[0], keep[0]]).toEqual([Number.NaN, 0]);
+      expect(subjects[0]).toBeGreaterThan(0);
+    }
+  });
+
   it('need as many readings as the study says', () => {
     expect(() => run(rows, study('{repeats: 3}'))).toThrow(expect.objectContaining({ code: 'COHORT_INVALID' }));
   });
