@@ -60,8 +60,12 @@ export function secondOfAll(
   return { re: values.re[second]!, im: values.im[second]! };
 }
 
-/** Share of the eigenvalue that may be lost to an iteration that ends early, or to terms of second order in ε. */
+/** Share of the eigenvalue that may be lost to an iteration that ends early. */
 const TOLERANCE = 1e-13;
+/** Bound of the share that may be lost to terms of second order in ε, which themselves are far smaller. */
+const SECOND_ORDER = 1e-10;
+/** An eigenvalue below it is made of rounding, of which every way has its own. */
+const ROUNDING = 1e-10;
 const STEPS_MAX = 80;
 
 /**
@@ -110,7 +114,7 @@ export function secondByLanczos(
     const ritz = new Float64Array(m);
     for (let k = 0; k < step; k++) for (let a = 0; a < m; a++) ritz[a]! += vector[k]! * basis[(k + 1) * m + a]!;
     const shift = epsilonShift(s, ritz, px, py, rows, columns);
-    return shift.secondOrder <= TOLERANCE * first * gap ? first - shift.firstOrder : null;
+    return first > ROUNDING && shift.secondOrder <= SECOND_ORDER * first * gap ? first - shift.firstOrder : null;
   }
   return null;
 }
