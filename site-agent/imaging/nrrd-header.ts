@@ -24,7 +24,7 @@ export interface NrrdHeader {
   readonly headerBytes: number;
 }
 
-const HEADER_BYTES_MAX = 256 * 1024;
+export const NRRD_HEADER_BYTES_MAX = 256 * 1024;
 
 const TYPE_NAMES: Record<PixelType, string> = {
   int8: 'signed char|int8|int8_t',
@@ -157,7 +157,7 @@ function startsOf(fields: ReadonlyMap<string, string>, dimension: number): reado
 
 function headerLines(bytes: Uint8Array): { lines: string[]; headerBytes: number } {
   const lines: string[] = [];
-  const limit = Math.min(bytes.length, HEADER_BYTES_MAX);
+  const limit = Math.min(bytes.length, NRRD_HEADER_BYTES_MAX);
   let start = 0;
   for (let i = 0; i < limit; i++) {
     if (bytes[i] !== 0x0a) continue;

@@ -14,7 +14,7 @@ interface Compressed {
   readonly rows: number;
   readonly columns: number;
   readonly bits: number;
-  readonly allocated: 8 | 16;
+  readonly allocated: 1 | 8 | 16;
   readonly signed: boolean;
   readonly sha256: string;
   readonly frame: string;

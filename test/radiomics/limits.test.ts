@@ -5,6 +5,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { ConcordatError } from '../../shared/errors.js';
+import { inspectFiles } from '../../site-agent/imaging/shell/inspect-files.js';
 import { readImage } from '../../site-agent/imaging/shell/read-file.js';
 import { extract, extractMaps, failureOf, type Source } from '../../site-agent/radiomics/extract.js';
 import { ALL_AXES, directions } from '../../site-agent/radiomics/features/neighbourhood.js';
@@ -14,6 +15,7 @@ import { parseSettings } from '../../site-agent/radiomics/settings.js';
 import { FileDigests } from '../../site-agent/radiomics/shell/file-digests.js';
 import { makeStore } from '../../site-agent/radiomics/shell/make-store.js';
 import { RegionPool } from '../../site-agent/radiomics/shell/region-pool.js';
+import { niftiFile } from '../imaging/nifti-files.js';
 import { testGrid, testVolume } from '../support/images.js';
 
 /** Settings and images of an unlucky hospital: each ends in a named error, before memory is gone. */
@@ -161,6 +163,36 @@ describe.skipIf(process.platform === 'win32')('what lies where a file should be'
     const before = await digests.of(series);
     rmSync(path.join(series, 'link'));
     expect(await digests.of(series)).toBe(before);
+  });
+
+  it('images whose headers are alike differ in their digest where their samples do', async () => {
+    const whole = niftiFile({ dim: [2, 3, 2], magic: 'ni1\0', voxOffset: 0 });
+    const nrrd = (files: string): string =>
+      `NRRD0004\ntype: uchar\ndimension: 3\nsizes: 2 1 1\nspacings: 1 1 1\nencoding: raw\ndata file: ${files}\n`;
+    const put = (where: string, name: string, content: string | Uint8Array) => {
+      mkdirSync(path.join(folder, where), { recursive: true });
+      writeFileSync(path.join(folder, where, name), content);
+    };
+    for (const where of ['one', 'other']) {
+      put(where, 'a.hdr', whole.subarray(0, 348));
+      put(where, 'a.img', whole.subarray(where === 'one' ? 352 : 348, where === 'one' ? undefined : -4));
+      put(where, 'b.nhdr', nrrd('b.raw'));
+      put(where, 'b.raw', where.slice(0, 2));
+      put(where, 'c.nhdr', nrrd('c%d.raw 1 2 1'));
+      put(where, 'c1.raw', 'x');
+      put(where, 'c2.raw', where[1]!);
+    }
+    const digests = new FileDigests(path.join(folder, 'files.json'));
+    const of = (where: string, name: string) => digests.of(path.join(folder, where, name));
+    for (const name of ['a.hdr', 'a.img', 'b.nhdr', 'c.nhdr']) {
+      expect(await of('one', name), name).not.toBe(await of('other', name));
+      expect(await of('one', name)).toBe(await new FileDigests('none').of(path.join(folder, 'one', name)));
+    }
+    // Either half of a pair may be named.
+    expect(await readImage(path.join(folder, 'one', 'a.img'))).toEqual(
+      await readImage(path.join(folder, 'one', 'a.hdr')),
+    );
+    expect((await inspectFiles(path.join(folder, 'one', 'a.img'))).findings).toEqual([]);
   });
 
   it('a folder for features is this user’s alone, and an error where it cannot be made', () => {

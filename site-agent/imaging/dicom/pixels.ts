@@ -116,16 +116,21 @@ export class Frames {
     return this.native === null;
   }
 
-  /** Bits of one frame as 0 and 1. They are packed across frames without padding, the lowest bit first. */
+  /**
+   * Bits of one frame as 0 and 1. Uncompressed they are packed across frames without padding, the lowest bit first; a decoder gives a byte for
+   * each.
+   */
   bitmap(frame: number): Uint8Array {
     const { rows, columns } = this.layout;
     const count = rows * columns;
     const bits = new Uint8Array(count);
-    const bytes = this.native ?? this.decompressed(frame);
-    const first = this.native === null ? 0 : frame * count;
-    if (8 * bytes.length < first + count)
-      throw new ConcordatError('IMAGE_UNREADABLE', 'a compressed frame is too short');
-    for (let i = 0, bit = first; i < count; i++, bit++) bits[i] = (bytes[bit >>> 3]! >>> (bit & 7)) & 1;
+    if (this.native === null) {
+      const bytes = this.decompressed(frame);
+      if (bytes.length < count) throw new ConcordatError('IMAGE_UNREADABLE', 'a compressed frame is too short');
+      for (let i = 0; i < count; i++) bits[i] = bytes[i] === 0 ? 0 : 1;
+      return bits;
+    }
+    for (let i = 0, bit = frame * count; i < count; i++, bit++) bits[i] = (this.native[bit >>> 3]! >>> (bit & 7)) & 1;
     return bits;
   }
 

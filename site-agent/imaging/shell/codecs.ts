@@ -113,7 +113,7 @@ function signedBytes(
   asUnsigned[JPEG_2000_DEPTH]! &= 0x7f;
   const shifted = decoded(module, codec, asUnsigned);
   const half = 1 << (bits - 1);
-  const width = bitsAllocated / 8;
+  const width = Math.max(1, bitsAllocated / 8);
   if (shifted.length < rows * columns) return shifted;
   const samples = new Uint8Array(width * rows * columns);
   for (let i = 0; i < rows * columns; i++)

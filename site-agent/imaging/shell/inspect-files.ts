@@ -23,7 +23,7 @@ import {
 import { onlyVolume, readNiftiImage } from '../nifti.js';
 import type { Volume } from '../volume.js';
 import type { frameDecoderFor } from './codecs.js';
-import { asDicom, besideHeader, bytesAt, decoderFor, dicomFiles, isFolder, readImageFile } from './read-file.js';
+import { asDicom, bytesAt, decoderFor, dicomFiles, isFolder, niftiParts, readImageFile } from './read-file.js';
 import { readMask } from './read-mask.js';
 
 /** Something that is wrong, or worth knowing before a study. An error keeps the image from being used. */
@@ -153,7 +153,8 @@ async function look(path: string, options: InspectOptions, findings: Findings): 
     const volume = readImageFile(path);
     return { facts: { format: 'NRRD', size: volume.size, ...BARE, ...volumeFacts(volume) }, volume };
   }
-  const image = readNiftiImage(bytes, besideHeader(path));
+  const { header, samples } = niftiParts(path, bytes);
+  const image = readNiftiImage(header, samples);
   for (const note of image.notes) findings.warn(note);
   const volume = findings.try(() => onlyVolume(image));
   const facts = { ...volumeFacts({ ...image.grid, data: image.data }) };

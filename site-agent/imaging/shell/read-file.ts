@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { ConcordatError } from '../../../shared/errors.js';
 import { type Acquisition, acquisitionOf } from '../acquisition.js';
@@ -7,6 +7,7 @@ import type { FrameDecoder } from '../dicom/pixels.js';
 import { chosenSeries, kindOf, type NamedFile, readSeries, type Series, seriesAmong } from '../dicom/series.js';
 import { readNifti } from '../nifti.js';
 import { readNrrd } from '../nrrd.js';
+import { NRRD_HEADER_BYTES_MAX, readNrrdHeader } from '../nrrd-header.js';
 import { gunzipWhole, isGzip } from '../samples.js';
 import type { Volume } from '../volume.js';
 import { frameDecoderFor } from './codecs.js';
@@ -57,7 +58,8 @@ export const readImageFile = (path: string): Volume => readVolumeFile(path, byte
 function readVolumeFile(path: string, bytes: Uint8Array): Volume {
   if (Buffer.from(bytes.subarray(0, 4)).toString('latin1') === 'NRRD')
     return readNrrd(bytes, (name) => bytesBeside(path, name));
-  return readNifti(bytes, besideHeader(path));
+  const { header, samples } = niftiParts(path, bytes);
+  return readNifti(header, samples);
 }
 
 /** The bytes of a DICOM file, which some archives keep compressed; null where it is none. */
@@ -148,19 +150,65 @@ export function cannotOpen(path: string, error: unknown): ConcordatError {
   });
 }
 
-/** The .img file of a .hdr file, compressed or not. */
-export function besideHeader(path: string): Uint8Array | undefined {
-  const match = /^(.*)\.hdr(\.gz)?$/i.exec(path);
-  if (match === null) return undefined;
-  const image = [`${match[1]}.img`, `${match[1]}.img.gz`, `${match[1]}.IMG`].find((candidate) => existsSync(candidate));
-  return image === undefined ? undefined : bytesAt(image);
+/** Header and samples of a NIfTI in two files, either of which may be named, compressed or not; without `samples` the file holds both. */
+export function niftiParts(
+  path: string,
+  bytes: Uint8Array,
+): { readonly header: Uint8Array; readonly samples?: Uint8Array | undefined } {
+  const other = otherHalf(path);
+  if (other === null) return { header: bytes };
+  return other.isHeader
+    ? { header: bytesAt(other.file), samples: bytes }
+    : { header: bytes, samples: bytesAt(other.file) };
+}
+
+/** The .img file of a .hdr file, or the other way round; null where there is none. */
+function otherHalf(path: string): { readonly file: string; readonly isHeader: boolean } | null {
+  const match = /^(.*)\.(hdr|img)(\.gz)?$/i.exec(path);
+  if (match === null) return null;
+  const isHeader = match[2]!.toLowerCase() === 'img';
+  const file = (isHeader ? ['hdr', 'hdr.gz', 'HDR'] : ['img', 'img.gz', 'IMG'])
+    .map((ending) => `${match[1]}.${ending}`)
+    .find((candidate) => existsSync(candidate));
+  return file === undefined ? null : { file, isHeader };
+}
+
+/** Further files that an image is read from when this one is named: samples apart from their header, or the header of samples. */
+export function filesBeside(path: string): readonly string[] {
+  const half = otherHalf(path);
+  if (half !== null) return [half.file];
+  if (startOf(path, 4).toString('latin1') !== 'NRRD') return [];
+  try {
+    const { dataFiles } = readNrrdHeader(startOf(path, NRRD_HEADER_BYTES_MAX));
+    return (dataFiles ?? []).map((name) => pathBeside(path, name));
+  } catch (error) {
+    // A damaged header is told by whoever reads the image.
+    if (error instanceof ConcordatError) return [];
+    throw error;
+  }
+}
+
+function startOf(path: string, length: number): Buffer {
+  try {
+    const handle = openSync(path, 'r');
+    try {
+      const bytes = Buffer.alloc(length);
+      return bytes.subarray(0, readSync(handle, bytes));
+    } finally {
+      closeSync(handle);
+    }
+  } catch (error) {
+    throw cannotOpen(path, error);
+  }
 }
 
 /** A header names a file in its own folder, and cannot make the program open any other. */
-function bytesBeside(header: string, name: string): Uint8Array {
+const bytesBeside = (header: string, name: string): Uint8Array => bytesAt(pathBeside(header, name));
+
+function pathBeside(header: string, name: string): string {
   const folder = dirname(resolve(header));
   const path = resolve(folder, name);
   if (!path.startsWith(folder.endsWith(sep) ? folder : folder + sep))
     throw new ConcordatError('IMAGE_UNREADABLE', 'the header names a data file outside its own folder');
-  return bytesAt(path);
+  return path;
 }

@@ -3,7 +3,7 @@ import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { writeReplacing } from '../../../shared/durable-files.js';
-import { cannotOpen, isFolder, namesIn, notAFile, sizeAndTime } from '../../imaging/shell/read-file.js';
+import { cannotOpen, filesBeside, isFolder, namesIn, notAFile, sizeAndTime } from '../../imaging/shell/read-file.js';
 
 const knownSchema = z.record(
   z.string(),
@@ -12,7 +12,7 @@ const knownSchema = z.record(
 type Known = z.output<typeof knownSchema>[string];
 
 /**
- * SHA-256 of files and of folders of files, remembered by size and time of change, so that a cohort whose images did not change is not read again.
+ * SHA-256 of images, each of one file, of a header and its samples, or of a folder of files, remembered by size and time of change, so that a cohort whose images did not change is not read again.
  * The memory is a file at the site.
  */
 export class FileDigests {
@@ -28,7 +28,12 @@ export class FileDigests {
     if (!isFolder(target)) {
       const found = await this.ofFile(target);
       if (found === null) throw notAFile(target);
-      return found;
+      const beside = filesBeside(target);
+      if (beside.length === 0) return found;
+      // Headers of different images may be alike to the last byte.
+      const all = createHash('sha256').update(`${found}\n`);
+      for (const other of beside) all.update(`${(await this.ofFile(other)) ?? 'missing'}\n`);
+      return all.digest('hex');
     }
     const all = createHash('sha256');
     for (const name of namesIn(target, { recursive: true })) {
