@@ -369,6 +369,26 @@ describe('processing before the features', () => {
     expect(morphological.box).toEqual({ lower: [0, 0, 0], upper: [4, 3, 3] });
   });
 
+  it('repeats the intensities at the image’s boundary before a spline, as IBSI recommends', () => {
+    const row = [0, 10, 0, 0, 30, 5];
+    const grid = testGrid([6, 4, 4], { spacingMm: [3, 2, 2] });
+    const image = testVolume(grid, Float64Array, (x) => row[x]!);
+    const interpolation = { spacingMm: [2, 2, 2], method: 'cubic' };
+    const { data } = preprocess(
+      image,
+      testVolume(grid, Uint8Array, () => 1),
+      ibsiSettingsSchema.parse({ interpolation }),
+    ).image;
+    // scipy 1.17.1, map_coordinates(row, (2 k − 0.5) / 3, order=3, mode='nearest'), as MIRP interpolates; mirrored the last one is 6.78.
+    const want = [
+      -0.9256574369615247, 5.740057222525339, 9.782980070257322, 2.431329170458069, -4.961570489100786,
+      5.104330813394912, 28.066117675226486, 20.422955930063736, 2.4646883543087355,
+    ];
+    want.forEach((one, x) => {
+      expect(data[x]).toBeCloseTo(one, 5);
+    });
+  });
+
   it('interpolates around the region alone, and its features are those of the whole image interpolated', () => {
     for (const [lower, upper] of [
       [

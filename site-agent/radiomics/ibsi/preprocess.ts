@@ -1,8 +1,18 @@
 import { roundHalfEven } from '../../../shared/fixed-point.js';
 import { cropGrid, cropVolume, growBox } from '../../imaging/crop.js';
 import { resampleVolume } from '../../imaging/interpolate.js';
+import { wholeBox } from '../../imaging/lines.js';
 import { type Box, type Roi, roiOf, roiOfIndices } from '../../imaging/roi.js';
-import { type Grid, gridOf, physicalPoint, type Samples, type Vec3, type Volume } from '../../imaging/volume.js';
+import {
+  continuousIndex,
+  type Grid,
+  gridOf,
+  physicalPoint,
+  type Samples,
+  type Vec3,
+  type Volume,
+} from '../../imaging/volume.js';
+import { extended } from '../filters/ibsi2/boundary.js';
 import type { IbsiSettings } from './settings.js';
 import { momentsOf } from './statistics.js';
 
@@ -113,12 +123,33 @@ export function interpolatedImage(
   target: Grid,
   { method, round }: Pick<Interpolation, 'method' | 'round'>,
 ): Volume<Float64Array> {
-  const result = resampleVolume(image, target, KERNEL[method], {
+  const source = method === 'cubic' ? edgePadded(image, target) : image;
+  const result = resampleVolume(source, target, KERNEL[method], {
     pixelType: new Float64Array(0),
   }) as Volume<Float64Array>;
   // A mean of two whole numbers is often half-way: to the even one, so that rounding moves no mean up.
   if (round) for (let k = 0; k < result.data.length; k++) result.data[k] = roundHalfEven(result.data[k]!);
   return result;
+}
+
+/** Beyond this many voxels a spline's boundary is not felt in float32, nor beyond `FAR_VOXELS` in float64. */
+const EDGE_VOXELS = 12;
+const FAR_VOXELS = 64;
+
+/**
+ * The part of an image that a spline on `target` looks at, the intensities at the image's boundary repeated beyond it as IBSI recommends
+ * (manual, interpolation grid dimensions); a spline would mirror the image there.
+ */
+function edgePadded(image: Volume, target: Grid): Volume<Float64Array> {
+  const first = continuousIndex(image, target.origin);
+  const last = continuousIndex(image, physicalPoint(target, target.size.map((count) => count - 1) as unknown as Vec3));
+  const along = (at: (axis: 0 | 1 | 2) => number): Vec3 => [at(0), at(1), at(2)];
+  const box: Box = {
+    lower: along((axis) => Math.max(-EDGE_VOXELS, Math.floor(first[axis]) - FAR_VOXELS)),
+    upper: along((axis) => Math.min(image.size[axis] - 1 + EDGE_VOXELS, Math.ceil(last[axis]) + FAR_VOXELS)),
+  };
+  const part = { data: image.data, box: wholeBox(image.size), size: image.size };
+  return { ...cropGrid(image, box), data: extended(part, box, 'nearest') };
 }
 
 /** The voxels of the new grid that the region can reach, and room around them. The two grids share their centre and axes. */
