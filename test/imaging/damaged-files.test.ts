@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { ConcordatError } from '../../shared/errors.js';
@@ -12,6 +15,7 @@ import { readNifti } from '../../site-agent/imaging/nifti.js';
 import { writeNifti } from '../../site-agent/imaging/nifti-write.js';
 import { readNrrd } from '../../site-agent/imaging/nrrd.js';
 import { writeNrrd } from '../../site-agent/imaging/nrrd-write.js';
+import { dicomFiles } from '../../site-agent/imaging/shell/read-file.js';
 import { testGrid, testVolume } from '../support/images.js';
 import { type Attributes, dicomBytes, SYNTAX, sliceAttributes } from './dicom-files.js';
 
@@ -184,6 +188,15 @@ describe('damaged files', () => {
     );
     expect(isRead(readImage, huge)).toBe(false);
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(300 * 1024 * 1024);
+  });
+
+  it('that are small one by one do not fill the memory together', () => {
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'concordat-packed-'));
+    const one = dicomBytes(sliceAttributes());
+    for (let at = 0; at < 8; at++) writeFileSync(path.join(folder, `${at}.dcm.gz`), gzipSync(one));
+    expect(dicomFiles(folder, 8 * one.length)).toHaveLength(8);
+    expect(() => dicomFiles(folder, 8 * one.length - 1)).toThrow(expect.objectContaining({ code: 'IMAGE_TOO_LARGE' }));
+    rmSync(folder, { recursive: true });
   });
 
   it('of sequences nested without end are refused', () => {

@@ -8,6 +8,7 @@ import { chosenSeries, kindOf, type NamedFile, readSeries, type Series, seriesAm
 import { readNifti } from '../nifti.js';
 import { readNrrd } from '../nrrd.js';
 import { NRRD_HEADER_BYTES_MAX, readNrrdHeader } from '../nrrd-header.js';
+import { IMAGE_BYTES_MAX } from '../room.js';
 import { gunzipWhole, isGzip } from '../samples.js';
 import type { Volume } from '../volume.js';
 import { frameDecoderFor } from './codecs.js';
@@ -70,10 +71,13 @@ export function asDicom(bytes: Uint8Array): Uint8Array | null {
 
 /**
  * The DICOM files directly in a folder. Others are left out; one that should be DICOM and is damaged is an error, because a slice would be
- * missing without it.
+ * missing without it. What archives compressed is counted unpacked: small files cannot fill the memory together.
+ *
+ * @throws ConcordatError IMAGE_TOO_LARGE where the compressed ones hold more than `bytesMax` together
  */
-export function dicomFiles(folder: string): NamedFile[] {
+export function dicomFiles(folder: string, bytesMax = IMAGE_BYTES_MAX): NamedFile[] {
   const files: NamedFile[] = [];
+  let left = bytesMax;
   for (const name of namesIn(folder)) {
     const path = join(folder, name);
     if (sizeAndTime(path) === null) continue;
@@ -86,6 +90,12 @@ export function dicomFiles(folder: string): NamedFile[] {
         });
       continue;
     }
+    if (dicom !== bytes) left -= dicom.length;
+    if (left < 0)
+      throw new ConcordatError(
+        'IMAGE_TOO_LARGE',
+        'the compressed DICOM files of the folder, unpacked, do not fit into memory',
+      );
     try {
       files.push({ name, file: parseDicom(dicom) });
     } catch (error) {
