@@ -140,6 +140,25 @@ describe('where PyRadiomics stops or leaves out', () => {
     ]);
   });
 
+  it('has no least axis of voxels in a slanting plane, and no minor one of voxels on a slanting line', () => {
+    const axes = (of: (x: number, y: number, z: number) => boolean) => {
+      const inside = Array.from({ length: 343 }, (_, k) =>
+        of(k % 7, Math.floor(k / 7) % 7, Math.floor(k / 49)) ? 1 : 0,
+      );
+      const source = sourceOf([7, 7, 7], new Int16Array(343), inside);
+      const image = { ...source.image, spacingMm: [0.7, 1.3, 2.9] as const };
+      const params = {
+        featureClass: { shape: ['LeastAxisLength', 'MinorAxisLength', 'Flatness'] },
+        setting: { minimumROIDimensions: 1 },
+      };
+      return Object.values(valuesOf(run({ image, mask: { ...source.mask, spacingMm: image.spacingMm } }, params)));
+    };
+    expect(axes((x, y, z) => x === y && y === z)).toEqual([0, 0, 0]);
+    const plane = axes((x, y, z) => x + y === 2 * z);
+    expect([plane[0], plane[2]]).toEqual([0, 0]);
+    expect(plane[1]).toBeGreaterThan(1);
+  });
+
   it('marks a last co-occurrence matrix without a pair, and sums no differences of one level', () => {
     const two = sourceOf([4, 1, 1], new Int16Array(4).fill(7), [1, 0, 1, 0]);
     const got = run(two, {

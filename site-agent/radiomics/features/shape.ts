@@ -44,7 +44,8 @@ export function shape(input: ClassInput, wanted: Wanted = null): FeatureSet {
 
 /**
  * Eigenvalues, ascending, in mm², of the covariance of the voxels' centres along the given axes. A negative one that only rounding can have
- * made (above −1e-10) is 0; a more negative one is NaN.
+ * made (above −1e-10) is 0; a more negative one is NaN. Of voxels on a line or in a plane the lesser ones are 0 exactly, whatever its slant:
+ * rounding would leave 1e-17, of which the axis takes the root.
  */
 export function axisVariances(roi: Roi, spacingMm: Vec3, axes: readonly number[]): number[] {
   const [nx, ny] = roi.grid.size;
@@ -81,7 +82,26 @@ export function axisVariances(roi: Roi, spacingMm: Vec3, axes: readonly number[]
       covariance[i * axes.length + j] = product * spacingMm[a]! * spacingMm[b]!;
     });
   });
-  return [...symmetricEigenvalues(covariance, axes.length)].map((value) =>
-    value >= 0 ? value : value > -1e-10 ? 0 : Number.NaN,
+  const whole = axes.map((a) =>
+    axes.map((b) => {
+      const product = BigInt(second[3 * Math.min(a, b) + Math.max(a, b)]!);
+      return product * BigInt(n) - BigInt(first[a]!) * BigInt(first[b]!);
+    }),
   );
+  const none = axes.length - rankOf(whole);
+  return [...symmetricEigenvalues(covariance, axes.length)].map((value, k) =>
+    k < none ? 0 : value >= 0 ? value : value > -1e-10 ? 0 : Number.NaN,
+  );
+}
+
+/** Rank of a positive semidefinite matrix of two or three rows: how many of its leading symmetric functions of eigenvalues are not 0. */
+function rankOf(m: readonly (readonly bigint[])[]): number {
+  const zero = BigInt(0);
+  const minor = (a: number, b: number): bigint => m[a]![a]! * m[b]![b]! - m[a]![b]! * m[b]![a]!;
+  const pairs = m.flatMap((_, b) => [...Array(b).keys()].map((a) => minor(a, b)));
+  if (pairs.every((one) => one === zero)) return m.every((row, k) => row[k] === zero) ? 0 : 1;
+  if (m.length === 2) return 2;
+  const [[a, b, c], [, d, e], [, , f]] = m as [bigint[], bigint[], bigint[]];
+  const determinant = a! * (d! * f! - e! * e!) - b! * (b! * f! - e! * c!) + c! * (b! * e! - d! * c!);
+  return determinant === zero ? 2 : 3;
 }
