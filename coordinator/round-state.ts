@@ -23,6 +23,17 @@ export interface AttemptState {
   readonly shares: ReadonlyMap<string, readonly ReleasedShare[]>;
 }
 
+/** A list that grows at its head, so that a state shares it with the states before it; a set would be copied with every total. */
+export interface EndedAttempt {
+  readonly context: string;
+  readonly before: EndedAttempt | null;
+}
+
+export function endedInTotal(state: RoundState, context: string): boolean {
+  for (let ended = state.totals; ended !== null; ended = ended.before) if (ended.context === context) return true;
+  return false;
+}
+
 export interface SiteProgress {
   readonly uploadBytes: number;
   readonly workMs: number;
@@ -61,8 +72,8 @@ export interface RoundState {
   /** A site refused to go on without the missing: this round is repeated only with everybody. */
   readonly everybody: boolean;
   readonly end: RoundEnd | null;
-  /** Attempts that ended in a total, for sites that were away when they were told. */
-  readonly totalContexts: ReadonlySet<string>;
+  /** Attempts that ended in a total, the last one first, for sites that were away when they were told. */
+  readonly totals: EndedAttempt | null;
   // What follows is forgotten in a restart.
   readonly present: ReadonlySet<string>;
   /** Sites given up on (`continue`), until they come back. */
@@ -91,7 +102,7 @@ export const INITIAL_ROUND_STATE: RoundState = {
   attempt: null,
   everybody: false,
   end: null,
-  totalContexts: new Set(),
+  totals: null,
   present: new Set(),
   missing: new Set(),
   deadlineMs: null,
@@ -210,8 +221,8 @@ function change(state: RoundState, record: RoundRecord): RoundState {
         sites: record.sites,
         totalHash: record.totalHash,
       };
-      const totalContexts = new Set(state.totalContexts).add(attempt.context);
-      return { ...state, attempt: null, opening: null, unmasking: false, end, totalContexts };
+      const totals = { context: attempt.context, before: state.totals };
+      return { ...state, attempt: null, opening: null, unmasking: false, end, totals };
     }
     case 'roundFailed': {
       assert(state.opening !== null, 'only an open round can fail');

@@ -9,7 +9,7 @@ import { checkSignedSet } from '../shared/secagg/survivors.coordinator.js';
 import { checkShares } from '../shared/secagg/unmask.coordinator.js';
 import { abandon, abort, finish, pursue, settle, tellEnd } from './round-progress.js';
 import { RoundRun } from './round-run.js';
-import type { AttemptState, RoundState } from './round-state.js';
+import { type AttemptState, endedInTotal, type RoundState } from './round-state.js';
 import type { ProgressKind, RoundConfig, RoundEffect, RoundEvent, RoundOpening } from './round-types.js';
 
 /**
@@ -218,7 +218,7 @@ function receive(run: RoundRun, site: string, message: SiteMessage): void {
 }
 
 function siteReady(run: RoundRun, site: string, incarnation: string, context: string | null): void {
-  const { attempt, preKeys, totalContexts } = run.state;
+  const { attempt, preKeys } = run.state;
   const missing = new Set(run.state.missing);
   missing.delete(site);
   run.state = {
@@ -244,7 +244,7 @@ function siteReady(run: RoundRun, site: string, incarnation: string, context: st
   )
     run.log({ type: 'siteOut', context: attempt.context, site, code: 'SECAGG_SECRETS_LOST' });
   if (context !== null && context !== attempt?.context) {
-    const outcome = totalContexts.has(context) ? 'total' : 'aborted';
+    const outcome = endedInTotal(run.state, context) ? 'total' : 'aborted';
     run.send(site, { type: 'attemptClosed', studyHash: run.studyHash(), context, outcome });
   }
   run.acknowledge(site);

@@ -55,6 +55,13 @@ export interface HeldContribution {
   readonly byteLength: number;
 }
 
+/** What a round was about: computation, broadcast and declaration. A state shares the list with the states before it. */
+export interface JoinedRound {
+  readonly round: number;
+  readonly subject: string;
+  readonly before: JoinedRound | null;
+}
+
 export interface ParticipantState {
   readonly incarnation: string | null;
   /** Highest slot whose pre-key has served an attempt here. */
@@ -62,8 +69,8 @@ export interface ParticipantState {
   /** A pre-key that has served no attempt yet. */
   readonly pending: { readonly preKey: PreKey; readonly secretName: string } | null;
   readonly attempt: SiteAttempt | null;
-  /** What each round that this site joined was about: computation, broadcast and declaration. */
-  readonly rounds: ReadonlyMap<number, string>;
+  /** The rounds that this site joined, the last one first; their numbers only rise. */
+  readonly rounds: JoinedRound | null;
   /** What this site sends in the open round, the same words in every attempt. */
   readonly contribution: HeldContribution | null;
   // What follows is forgotten in a restart.
@@ -77,7 +84,7 @@ export const INITIAL_PARTICIPANT_STATE: ParticipantState = {
   lastSlot: 0,
   pending: null,
   attempt: null,
-  rounds: new Map(),
+  rounds: null,
   contribution: null,
   connected: false,
   busy: null,
@@ -133,7 +140,10 @@ export function applyRecord(state: ParticipantState, record: ParticipantRecord):
         set: null,
         refusal: null,
       };
-      const rounds = new Map(state.rounds).set(record.round, roundSubject(record));
+      const { round } = record;
+      // An earlier one that is asked again, from an old log, is in the list already.
+      const known = state.rounds !== null && round <= state.rounds.round;
+      const rounds = known ? state.rounds : { round, subject: roundSubject(record), before: state.rounds };
       return { ...state, attempt, rounds, lastSlot: record.slot, pending: null, busy: null };
     }
     case 'contribution': {

@@ -422,10 +422,10 @@ class Run {
    * number would be a second total over the same patients that nobody planned.
    */
   private isSameQuestion(offer: AttemptOffer): boolean {
-    const { rounds } = this.state;
-    const known = rounds.get(offer.round);
-    if (known !== undefined) return known === roundSubject(offer);
-    return Math.max(0, ...rounds.keys()) < offer.round;
+    let joined = this.state.rounds;
+    if ((joined?.round ?? 0) < offer.round) return true;
+    while (joined !== null && joined.round > offer.round) joined = joined.before;
+    return joined?.round === offer.round && joined.subject === roundSubject(offer);
   }
 
   // Small things -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import { EMPTY_GUARD, guardDecision, guardRequest } from '../../site-agent/guard
 import { isInOrder, type JoinedRounds } from '../../site-agent/round-order.js';
 import { preKeyOf } from '../secagg/kit.js';
 import { siteNames } from '../sim/federation.js';
-import { makeTerms } from '../sim/world.js';
+import { makeTerms, type SimRound } from '../sim/world.js';
 import { HonestSite, offered, roundsOf, signedBy } from './adversary.js';
 
 /** The coordinator as the attacker, against the real reducer of one or two sites. Every refusal has its code and a report. */
@@ -250,6 +250,24 @@ describe('replays', () => {
     site.hear({ type: 'attemptClosed', studyHash, context, outcome: 'total' });
     site.hear(offered(terms, [site], 2, roundsOf(terms)[0]!).offerTo(alder));
     expect(site.refusals()).toEqual(['SECAGG_ROUND_CHANGED']);
+  });
+
+  it('another question under the number of a later round, after an earlier one was asked again', () => {
+    const site = HonestSite.of(terms, alder);
+    const [first, second] = roundsOf(terms) as [SimRound, SimRound];
+    const run = (round: SimRound, slot: number) => {
+      site.hear(offered(terms, [site], slot, round).offerTo(alder));
+      const { context } = site.state.attempt!;
+      site.hear({ type: 'attemptClosed', studyHash, context, outcome: 'total' });
+    };
+    run(first, 1);
+    run(second, 2);
+    run(first, 3);
+    const again = offered(terms, [site], 4, second).offerTo(alder);
+    site.hear({ ...again, broadcastHash: 'bb'.repeat(32) });
+    expect(site.refusals()).toEqual(['SECAGG_ROUND_CHANGED']);
+    site.hear(again);
+    expect(site.state.attempt?.context).toBe(offerContext(again));
   });
 
   it('a slot so far ahead that none would be left', () => {
