@@ -75,7 +75,7 @@ test('without an attack the feature that is read anew each time is dropped, and 
     .slice(1, -1)
     .flatMap((line) => line.split(',').slice(1, 4));
   for (const value of readings.filter((cell) => cell !== '')) expect(result).not.toContain(value);
-}, 30_000);
+}, 60_000);
 
 test('sums of repeated measurements on a scale of the coordinator’s own, of some fits only, or before they were counted', async () => {
   const squares = (change: (broadcast: Squares) => object) => (document: RoundDocument) => {
