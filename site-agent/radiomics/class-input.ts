@@ -6,6 +6,8 @@ export interface ClassInput {
   readonly image: Volume;
   readonly roi: Roi;
   readonly settings: ClassSettings;
+  /** Voxels of the region may hold NaN: they have a grey level of their own above all others, and no part in statistics of intensities. */
+  readonly withGaps?: boolean;
 }
 
 /** The settings that feature classes read, under PyRadiomics' names, which its users know. */

@@ -187,22 +187,35 @@ export function imageFeatures(
 ): Named {
   const wanted = enabled.filter((one) => !isShape(one.name));
   if (wanted.length === 0) return [];
-  const input = { image: volume, roi: onItsBox(roi), settings: classes };
-  // A filter may have no value somewhere (LBP3D's kurtosis of equal samples), or carry a voxel without a number into the region: its own
-  // features are then undefined. In the image itself such a voxel is an error, and so is a filtered image without any number.
-  const finite = name === 'original' ? input.roi.indices.length : countFinite(volume, input.roi);
-  if (finite > 0 && finite < input.roi.indices.length) {
+  const box = onItsBox(roi);
+  // A binary pattern may have no value somewhere (variance or kurtosis of equal samples): PyRadiomics passes such voxels by, unless bins are
+  // counted or the region's first voxel is one, and its features are then undefined. So they are where another filter carries a voxel
+  // without a number into the region. In the image itself such a voxel is an error, and so is a filtered image without any number.
+  const { numbers, gaps } = name === 'original' ? { numbers: box.indices.length, gaps: 0 } : tally(volume, box);
+  const isWhole = numbers === box.indices.length;
+  const isFirst = Number.isNaN(volume.data[box.indices[0]!]!);
+  const passable = name.startsWith('lbp-') && numbers + gaps === box.indices.length && !isFirst;
+  if (numbers > 0 && !isWhole && (classes.binCount !== null || !passable)) {
     const none = { value: null, reason: 'the filtered image holds no number in a part of the region' };
     return wanted.flatMap((one) => one.features.map((feature) => [`${name}_${one.name}_${feature}`, none] as const));
   }
-  const found = classFeatures(input, wanted);
+  const found = classFeatures(
+    { image: volume, roi: box, settings: classes, withGaps: numbers > 0 && !isWhole },
+    wanted,
+  );
   return wanted.flatMap((one) => namedFeatures(name, one, found.get(one.name)));
 }
 
-function countFinite({ data }: Volume, { indices }: Roi): number {
-  let count = 0;
-  for (let k = 0; k < indices.length; k++) if (Number.isFinite(data[indices[k]!]!)) count++;
-  return count;
+/** How many of the region's voxels hold a number, and how many NaN. */
+function tally({ data }: Volume, { indices }: Roi): { readonly numbers: number; readonly gaps: number } {
+  let numbers = 0;
+  let gaps = 0;
+  for (let k = 0; k < indices.length; k++) {
+    const value = data[indices[k]!]!;
+    if (Number.isFinite(value)) numbers++;
+    else if (Number.isNaN(value)) gaps++;
+  }
+  return { numbers, gaps };
 }
 
 function namedFeatures(image: string, { name, features }: EnabledClass, found: FeatureSet | undefined): Named {

@@ -187,6 +187,35 @@ describe('a run-length matrix that is empty', () => {
   });
 });
 
+describe('a filtered image with voxels that hold no number', () => {
+  // Where all samples around a pixel are equal their variance is NaN: LBP2D's `var`, in the flat half of this image.
+  const values = Array.from({ length: 72 }, (_, k) => (k % 36 < 18 ? 9 : (k * 7) % 23));
+  const inside = values.map((_, k) => (k === 1 ? 0 : 1));
+  const featureClass = {
+    firstorder: ['Mean', 'Entropy', 'Skewness'],
+    glcm: ['JointAverage'],
+    gldm: ['HighGrayLevelEmphasis'],
+  };
+  const imageType = { LBP2D: { lbp2DMethod: 'var' } };
+  const of = (data: Samples, setting: object) =>
+    Object.values(valuesOf(run(sourceOf([6, 6, 2], data, inside), { imageType, featureClass, setting })));
+
+  it('passes them by in statistics, and gives them the highest grey level where bins have a width', () => {
+    const want = [22.280686295174082, 3.2118701317436202, 0.49944936562511727, 5.712320966376031, 42.267605633802816];
+    const got = of(Float64Array.from(values), { binWidth: 5 });
+    for (const [k, value] of want.entries()) expect(got[k]).toBeCloseTo(value, 10);
+    expect(of(Float64Array.from(values), { binCount: 5 })).toEqual([null, null, null, null, null]);
+  });
+
+  it('makes of them in 32-bit integers what the processor makes of NaN', () => {
+    const [mean, entropy, skewness, average] = of(Int32Array.from(values), { binWidth: 1e9 });
+    expect(mean).toBeCloseTo(-241969969.18309858, 6);
+    expect(entropy).toBeCloseTo(0.5079353563991217, 12);
+    expect(skewness).toBeCloseTo(-2.4498947175305563, 10);
+    expect(average).toBeCloseTo(3.5712199274800507, 12);
+  });
+});
+
 describe('voxel maps in batches', () => {
   const image = Int16Array.from([1, 1, 4, 2, 3, 1, 1, 2, 1, 5, 1, 1, 2, 2, 1, 1, 1, 3, 1, 4, 1, 1, 1, 6]);
   const inside = [1, 1, 1, 0, 0, 1, 1, 0, 1, 0, 0, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 0, 1];

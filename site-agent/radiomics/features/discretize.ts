@@ -45,16 +45,18 @@ const LEVELS_MAX = 4_194_304;
 /**
  * Grey level, from 1 up, of each of the values.
  * @param single the values come from a float32 image
+ * @param withGaps NaN, which the first value is not, gets the level that numpy.digitize gives it: the number of edges, of fixed width
  * @throws ConcordatError IMAGE_NOT_FINITE where a value is NaN or infinite; IMAGE_LEVELS_TOO_MANY
  */
 export function binned(
   values: Float64Array,
   settings: Pick<ClassSettings, 'binWidth' | 'binCount'>,
   single = false,
+  withGaps = false,
 ): Int32Array {
   const levels = new Int32Array(values.length);
   if (values.length === 0) return levels;
-  requireFinite(values);
+  if (!withGaps) requireFinite(values);
   let lowest = values[0]!;
   let highest = lowest;
   for (let k = 1; k < values.length; k++) {
@@ -76,7 +78,7 @@ export function binned(
       // The quotient can be off by one where a value lies on an edge; the edges themselves decide.
       while (value >= first + level * step) level++;
       while (level > 1 && value < first + (level - 1) * step) level--;
-      levels[k] = level;
+      levels[k] = Number.isNaN(value) ? Math.ceil((highest + 2 * binWidth - first) / binWidth) : level;
     }
     return levels;
   }
@@ -106,9 +108,9 @@ export interface Discretized {
   readonly grid: LevelGrid;
 }
 
-export function discretize({ image, roi, settings }: ClassInput): Discretized {
+export function discretize({ image, roi, settings, withGaps }: ClassInput): Discretized {
   const values = valuesIn(image, roi);
-  const levels = binned(values, settings, image.data instanceof Float32Array);
+  const levels = binned(values, settings, image.data instanceof Float32Array, withGaps);
   return { values, levels, grid: levelGridOf(roi, levels, marginFor(roi, settings)) };
 }
 

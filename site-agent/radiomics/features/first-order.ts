@@ -12,7 +12,8 @@ export function firstOrder(
   binned: Discretized = discretize(input),
 ): FeatureSet {
   const [dx, dy, dz] = input.image.spacingMm;
-  const { values, grid } = binned;
+  const { grid } = binned;
+  const values = input.withGaps === true ? binned.values.filter((value) => !Number.isNaN(value)) : binned.values;
   const measures = intensityMeasures(values, input.settings.voxelArrayShift, dx * dy * dz);
   return collect('firstorder', { ...measures, ...histogramMeasures(grid.voxelsPerLevel) }, wanted);
 }

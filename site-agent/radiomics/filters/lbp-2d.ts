@@ -35,6 +35,8 @@ export function* localBinaryPattern2D(input: FilterInput, settings: FilterSettin
   const region = regionOf(input);
   const [nx, ny, nz] = boxSize(region);
   const out = emptyLike<Samples>(data, nx * ny * nz);
+  // What a processor makes of NaN in 32 bits, as numpy leaves it; smaller integers keep its lower bits, which are 0.
+  const none = data instanceof Int32Array ? -2147483648 : data instanceof Uint32Array ? 2147483648 : Number.NaN;
   const texture = new Float64Array(samples);
   const signs = new Uint8Array(samples);
   const voxel = [0, 0, 0];
@@ -52,7 +54,8 @@ export function* localBinaryPattern2D(input: FilterInput, settings: FilterSettin
           texture[k] = bilinear(plane, base, row + circle.rows[k]!, column + circle.columns[k]!);
           signs[k] = texture[k]! - centre >= 0 ? 1 : 0;
         }
-        out[at] = code(signs, texture);
+        const value = code(signs, texture);
+        out[at] = Number.isNaN(value) ? none : value;
       }
   yield { name: 'lbp-2D', volume: filteredVolume(input, out) };
 }
