@@ -146,11 +146,15 @@ export class ParticipantDriver {
   /**
    * What an event makes durable is written before the first of its effects that anybody else may see, and otherwise at its end.
    * The driver's own events, which answer an effect, belong to the event before them.
+   *
+   * Nobody else has a turn between the guard's yes and that write: the guard of another study over the same patients would
+   * decide without it. So only what takes long is awaited.
    */
   private async carryOut(effects: readonly ParticipantEffect[]): Promise<void> {
     for (const effect of effects) {
       if (this.dead) return;
-      await this.one(effect);
+      const takesLong = this.one(effect);
+      if (takesLong !== undefined) await takesLong;
     }
     const next = this.queue[0]?.type;
     if (!this.dead && next !== 'contributionReady' && next !== 'masked') this.flush('needed');
@@ -182,21 +186,26 @@ export class ParticipantDriver {
     }
   }
 
-  private async one(effect: ParticipantEffect): Promise<void> {
+  private one(effect: ParticipantEffect): Promise<void> | undefined {
     const { ports, pending } = this;
     switch (effect.type) {
       case 'persist':
         if (effect.record.type === 'signedSet') this.signed = effect.record.context;
-        return pending.addRecord(effect.record, !this.canWait(effect.record));
+        pending.addRecord(effect.record, !this.canWait(effect.record));
+        return undefined;
       case 'persistSecret':
-        return pending.addSecret(effect.name, effect.secret);
+        pending.addSecret(effect.name, effect.secret);
+        return undefined;
       case 'eraseSecretsExcept':
-        return pending.sweep(effect.names);
+        pending.sweep(effect.names);
+        return undefined;
       case 'discardBlobs':
         for (const hash of effect.hashes) this.contributions.delete(hash);
-        return pending.discard(effect.hashes);
+        pending.discard(effect.hashes);
+        return undefined;
       case 'report':
-        return ports.report(effect.report);
+        ports.report(effect.report);
+        return undefined;
       case 'mask':
         return this.mask(effect);
       default:

@@ -109,6 +109,21 @@ export class Checkers {
     }
   }
 
+  /**
+   * (d) What the guard let a site sign is written (or the write refused) before anybody else has a turn: the guard of another
+   * study over the same patients would otherwise decide without it. Call when the guard has said yes.
+   */
+  decided(site: SiteProcess, context: string): void {
+    queueMicrotask(() => {
+      const isSigned = (record: SiteProcess['records'][number]) =>
+        record.type === 'signedSet' && record.context === context;
+      // Of an offer nothing counts as released yet.
+      const isOffer = !site.records.some((record) => record.type === 'masked' && record.context === context);
+      if (!isOffer && !site.records.some(isSigned) && !site.lastAppended.some(isSigned))
+        this.violations.push(`${site.site} may sign a set that others cannot know of yet`);
+    });
+  }
+
   /** (d) What leaves is in the egress ledger by then. */
   ledgered(site: SiteProcess, blob: Uint8Array): void {
     const hash = sha256Hex(blob);

@@ -207,6 +207,20 @@ describe('the checkers', () => {
     expect(checkers.violations).toHaveLength(2);
   });
 
+  it('notice a set that the guard let through and that others cannot know of yet', async () => {
+    const checkers = new Checkers(study);
+    const masked = { type: 'masked', context: 'c', blobHash: 'h', byteLength: 8 } as const;
+    const signed = { type: 'signedSet', context: 'c', survivors: [], dropped: [] } as const;
+    const site = (records: readonly object[]) => ({ site: 'alder', lastAppended: [], records }) as never;
+    checkers.decided(site([]), 'c');
+    checkers.decided(site([masked, signed]), 'c');
+    await Promise.resolve();
+    expect(checkers.violations).toEqual([]);
+    checkers.decided(site([masked]), 'c');
+    await Promise.resolve();
+    expect(checkers.violations).toHaveLength(1);
+  });
+
   it('notice both kinds of share of one site', async () => {
     const checkers = new Checkers(study);
     const share = { dealer: 'birch', share: new Uint8Array(32), salt: new Uint8Array(16) };

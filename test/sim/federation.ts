@@ -308,7 +308,14 @@ export async function simulateFederation(options: SimOptions): Promise<SimResult
       const process: SiteProcess = new SiteProcess(
         site,
         study,
-        { site, terms, ...keys, guard },
+        {
+          ...{ site, terms, ...keys },
+          guard: (set) => {
+            const verdict = guard(set);
+            if (verdict === 'ok') checkers.decided(process, set.context);
+            return verdict;
+          },
+        },
         hostFor(site),
         {
           connected: () => connected.has(site),

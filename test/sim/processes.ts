@@ -84,6 +84,8 @@ export class SiteProcess {
   ledger: LedgerLine[] = [];
   secrets = new Map<string, Secret>();
   blobs = new Map<string, Uint8Array>();
+  /** What it appended last, or tried to. */
+  lastAppended: readonly ParticipantRecord[] = [];
   private driver: ParticipantDriver | null = null;
 
   constructor(
@@ -119,8 +121,10 @@ export class SiteProcess {
     const driver: ParticipantDriver = new ParticipantDriver(
       this.config,
       {
-        append: (records) =>
-          host.write(SITE_RECORD_EXCHANGE[records[0]!.type], () => void this.records.push(...records)),
+        append: (records) => {
+          this.lastAppended = [...records];
+          host.write(SITE_RECORD_EXCHANGE[records[0]!.type], () => void this.records.push(...records));
+        },
         // Every write by itself, so that a kill may come between any two of them.
         together: (write) => write(),
         soon: (run) => host.later(20, run),
