@@ -51,6 +51,16 @@ export function guardedStore<T>(place: string, action: () => T): T {
   }
 }
 
+/**
+ * A statement that was prepared before goes on writing after its file is closed, beside whoever opened the file anew; and to
+ * ask a closed file whether a transaction is open ends the process. So this is asked before every use.
+ *
+ * @throws ConcordatError STORE_UNWRITABLE.
+ */
+export function requireOpen(db: Database, place: string): void {
+  if (!db.open) throw new ConcordatError('STORE_UNWRITABLE', `the store ${place} is closed`);
+}
+
 export type Database = LibsqlDatabase.Database;
 type Statement = LibsqlDatabase.Statement<unknown[]>;
 
@@ -94,13 +104,14 @@ export function sqliteLog(
   const page = db.prepare(`SELECT * FROM ${name} WHERE sequence > ? ORDER BY sequence LIMIT 500`);
   const pageOfStudy = db.prepare(`SELECT * FROM ${name} WHERE sequence > ? AND study = ? ORDER BY sequence LIMIT 500`);
   const rowsAfter = (after: number, study: string | undefined) =>
-    guardedStore(place, () => (study === undefined ? page.all(after) : pageOfStudy.all(after, study))) as (Omit<
-      StoredRecord,
-      'payload'
-    > & { readonly payload: SqliteBytes })[];
+    guardedStore(place, () => {
+      requireOpen(db, place);
+      return study === undefined ? page.all(after) : pageOfStudy.all(after, study);
+    }) as (Omit<StoredRecord, 'payload'> & { readonly payload: SqliteBytes })[];
   return {
     append: (records: readonly NewRecord[]) =>
       guardedStore(place, () => {
+        requireOpen(db, place);
         const put = (batch: readonly NewRecord[]): number => {
           const values = batch.flatMap(({ study, type, payload }) => [study, type, bufferOf(payload)]);
           return insert(batch.length).run(...values).lastInsertRowid as number;

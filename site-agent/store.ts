@@ -13,6 +13,7 @@ import {
   inTransaction,
   logTable,
   openSqlite,
+  requireOpen,
   type SqliteBytes,
   sqliteLog,
 } from '../shared/sqlite.js';
@@ -45,7 +46,11 @@ export function openSiteStore(folder: string): SiteStore {
        study TEXT NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (study, name)) STRICT;
      CREATE TABLE IF NOT EXISTS blobs (hash TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;`,
   });
-  const attempt = <T>(action: () => T): T => guardedStore(folder, action);
+  const attempt = <T>(action: () => T): T =>
+    guardedStore(folder, () => {
+      requireOpen(db, folder);
+      return action();
+    });
   const group = new WriteGroup(db, erasable);
   const log = sqliteLog(db, 'records', folder);
   // Prepared once: most of a small write's cost was the preparation of its statement.

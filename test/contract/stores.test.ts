@@ -281,6 +281,41 @@ describe.each(SITE_STORES)('site store: $name', ({ open, durable }) => {
   });
 });
 
+// Whatever a stopped process still had under way must not come behind the back of the one that took over its files.
+it.each(EVENT_STORES.filter(({ durable }) => durable))('a closed $name takes and gives no record', ({ open }) => {
+  const at = folder();
+  const store = open(at);
+  const record = { study: 's', type: 't', payload: utf8('1') };
+  store.append([record]);
+  store.close();
+  expect(codeOf(() => store.append([record]))).toBe('STORE_UNWRITABLE');
+  expect(codeOf(() => store.append(Array.from({ length: 40 }, () => record)))).toBe('STORE_UNWRITABLE');
+  expect(codeOf(() => [...store.replay()])).toBe('STORE_UNWRITABLE');
+  const again = open(at);
+  expect([...again.replay()].length).toBe(1);
+  again.close();
+});
+
+it('a closed store of a site takes nothing more, in a group of writes neither', () => {
+  const at = folder();
+  const store = openSiteStore(at);
+  store.close();
+  const writes = [
+    () => store.setSetting('k', 'v'),
+    () => store.appendLedger('line'),
+    () => store.putBlob(utf8('blob')),
+    () => store.putSecret('s', 'secret', new Secret(utf8('secret'))),
+  ];
+  for (const write of writes) {
+    expect(codeOf(write)).toBe('STORE_UNWRITABLE');
+    expect(codeOf(() => store.together(() => void write()))).toBe('STORE_UNWRITABLE');
+  }
+  const again = openSiteStore(at);
+  expect([again.getSetting('k'), again.ledger(), again.secretNames('s')]).toEqual([null, [], []]);
+  expect(again.blobSize(hashOf(utf8('blob')))).toBeNull();
+  again.close();
+});
+
 describe.each(SITE_STORES)('writes of a site that belong together: $name', ({ open, durable }) => {
   const payload = utf8('record');
   const record = { study: 's', type: 't', payload };
