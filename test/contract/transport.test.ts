@@ -137,6 +137,22 @@ describe.each(SUBJECTS)('transport: $name', ({ make }) => {
     await expect(alder.download(HASH)).rejects.toMatchObject({ code: 'STORE_BLOB_MISSING' });
   });
 
+  it('takes what is said to be fresh, also where a part or all of it is there already', async () => {
+    subject = await make();
+    const [alder] = await connected('alder');
+    const { blobs } = subject.handlers;
+    for (const length of [0, 1, 2000, 256 * 1024, 300_000])
+      for (const there of [0, 0.5, 1]) {
+        const bytes = Uint8Array.from({ length }, (_, i) => (i * 37 + (i >> 8) + 100 * there) & 255);
+        const part = bytes.subarray(0, Math.floor(length * there));
+        if (part.length > 0) blobs.appendPartial('alder', sha256(bytes), 0, part);
+        for (const time of ['the first time', 'again']) {
+          expect(await alder.upload(bytes, true), time).toBe(sha256(bytes));
+          expect(Buffer.from(blobs.getBlob(sha256(bytes))).equals(bytes)).toBe(true);
+        }
+      }
+  });
+
   it('refuses blobs that the coordinator does not expect or does not show', async () => {
     subject = await make();
     const [alder] = await connected('alder');

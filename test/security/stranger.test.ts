@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { cpSync, readdirSync, readFileSync } from 'node:fs';
+import http2 from 'node:http2';
 import type net from 'node:net';
 import { createServer } from 'node:net';
 import path from 'node:path';
@@ -85,6 +86,32 @@ describe('a stranger without standing', () => {
     expect(of.codes()).toEqual(['SITE_REVOKED']);
     await of.stillServes();
     session.destroy();
+  });
+
+  it('was a site once, and takes up its old TLS session: it is known by the certificate of then and the roster of now', async () => {
+    const of = await Besieged.start();
+    world = of;
+    const birch = await of.loopback.join('birch');
+    await of.loopback.sign();
+    const identity = { cert: birch.tlsCertificatePem, key: birch.tlsKeyPem };
+    const first = of.tls(identity);
+    let ticket: Buffer | undefined;
+    first.on('session', (issued) => {
+      ticket = issued;
+    });
+    await until(() => ticket !== undefined, 'the coordinator gives a ticket');
+    first.destroy();
+    const outcome = async () => {
+      const socket = of.tls({ ...identity, session: ticket! });
+      const session = http2.connect(`https://127.0.0.1:${of.port}`, { createConnection: () => socket });
+      const answer = await call(session, LIST, EMPTY).answer;
+      expect(socket.isSessionReused()).toBe(true);
+      session.destroy();
+      return answer['concordat-code'] ?? answer['grpc-status'];
+    };
+    expect(await outcome()).toBe('0');
+    await of.loopback.sign({ revoke: ['birch'] });
+    expect(await outcome()).toBe('SITE_REVOKED');
   });
 
   it('whose certificate runs out while it is connected is refused from then on', async () => {
