@@ -20,14 +20,13 @@ the second ride on the masked inputs of the first, so that it takes three exchan
     file: 'site-killed-after-masked-input',
     story: `Birch is killed when its masked input has been acknowledged. It is in the sum: three of four sites are enough to
 sign the set and to unmask. The second round waits for birch, which is back by then.`,
-    options: { ...BASE, faults: { ...CALM, crashAtWrite: { index: await writeAfter('birch', 12), when: 'after' } } },
+    options: { ...BASE, faults: { ...CALM, crashAtWrite: { index: await writeOf('birch', 'maskedInputReceived'), when: 'before' } } },
   },
   {
     file: 'site-killed-before-masked-input',
     story: `Birch is killed when it has joined the first round, before its masked input leaves. The study waits: after the time
-limit the attempt is given up, and repeated over the same sites with fresh keys once birch is back. Its late masked
-input of the first attempt is not taken.`,
-    options: { ...BASE, faults: { ...CALM, crashAtWrite: { index: await writeAfter('birch', 10), when: 'after' } } },
+limit the attempt is given up, and repeated over the same sites with fresh keys once birch is back.`,
+    options: { ...BASE, faults: { ...CALM, crashAtWrite: { index: await writeOf('birch', 'attemptOffer'), when: 'after' } } },
   },
   {
     file: 'site-lost-before-masked-input',
@@ -42,13 +41,17 @@ one site. The second round does not wait for dogwood again.`,
   },
 ];
 
-/** Index among all durable writes of the n-th write of one site in a calm run. */
-async function writeAfter(site: string, own: number): Promise<number> {
+/** Index among all durable writes of the first one that a site makes in a calm run after a message of the coordinator to it. */
+async function writeOf(site: string, afterMessage: string): Promise<number> {
+  let heard = false;
   let index = -1;
   await simulateFederation({
     ...BASE,
-    onWrite: (who, write, ofThisProcess) => {
-      if (who === site && ofThisProcess === own) index = write;
+    trace: (line) => {
+      heard ||= line.includes(`coordinator > ${site}: ${afterMessage}`);
+    },
+    onWrite: (who, write) => {
+      if (who === site && heard && index < 0) index = write;
     },
   });
   return index;
