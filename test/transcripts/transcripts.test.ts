@@ -20,13 +20,19 @@ the second ride on the masked inputs of the first, so that it takes three exchan
     file: 'site-killed-after-masked-input',
     story: `Birch is killed when its masked input has been acknowledged. It is in the sum: three of four sites are enough to
 sign the set and to unmask. The second round waits for birch, which is back by then.`,
-    options: { ...BASE, faults: { ...CALM, crashAtWrite: { index: await writeOf('birch', 'maskedInputReceived'), when: 'before' } } },
+    options: {
+      ...BASE,
+      faults: { ...CALM, crashAtWrite: { index: await writeOf('birch', 'maskedInputReceived'), when: 'before' } },
+    },
   },
   {
     file: 'site-killed-before-masked-input',
     story: `Birch is killed when it has joined the first round, before its masked input leaves. The study waits: after the time
 limit the attempt is given up, and repeated over the same sites with fresh keys once birch is back.`,
-    options: { ...BASE, faults: { ...CALM, crashAtWrite: { index: await writeOf('birch', 'attemptOffer'), when: 'after' } } },
+    options: {
+      ...BASE,
+      faults: { ...CALM, crashAtWrite: { index: await writeOf('birch', 'attemptOffer'), when: 'after' } },
+    },
   },
   {
     file: 'site-lost-before-masked-input',
