@@ -1,31 +1,14 @@
 import type { HabitatRegion, Imaging, ImagingRegion } from '../../shared/imaging.js';
 import { requireSameGrid } from '../imaging/compare-grids.js';
 import { dilated, eroded, innerRim, ringOf } from '../imaging/distance.js';
-import type { Mask, Volume } from '../imaging/volume.js';
-import { type Extraction, extract, type FailureReason, failureOf, type Source } from './extract.js';
-import type { FeatureSet } from './feature.js';
+import type { Mask } from '../imaging/volume.js';
+import { type Extraction, extract, failureOf, type Source } from './extract.js';
 import { habitatMask } from './habitats.js';
 import { extractByIbsi } from './ibsi-profile.js';
 import { perturbed } from './perturb/perturb.js';
+import type { RegionResult, RegionSource } from './region-source.js';
 import type { RegionRequest } from './region-task.js';
 import type { StudyExtraction } from './study-extraction.js';
-
-/** An image with a lesion and, where it is known, the organ around it: ones and zeros on one grid. */
-export interface RegionSource {
-  readonly image: Volume;
-  readonly lesion: Mask;
-  readonly organ: Mask | null;
-}
-
-export type RegionResult =
-  | {
-      readonly status: 'ok';
-      readonly features: FeatureSet;
-      /** Of the lesion itself. */
-      readonly volumeMm3: number;
-      readonly spacingMm: readonly number[];
-    }
-  | { readonly status: 'failed'; readonly reason: FailureReason };
 
 /** The features of one region, or why there are none. */
 export function extractRegion(source: RegionSource, region: ImagingRegion, extraction: StudyExtraction): RegionResult {

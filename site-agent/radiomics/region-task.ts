@@ -6,7 +6,7 @@ import type { Perturbation } from '../../shared/perturbation.js';
 import type { Acquisition } from '../imaging/acquisition.js';
 import type { FeatureSet, FeatureValue } from './feature.js';
 import type { PerturbationSeed } from './perturb/perturb.js';
-import type { RegionResult } from './region-extract.js';
+import type { RegionResult } from './region-source.js';
 import type { PhaseStandard } from './standard-image.js';
 import type { StudyExtraction } from './study-extraction.js';
 

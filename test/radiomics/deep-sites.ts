@@ -1,9 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { seededRandom } from '../../shared/rng.js';
 import { writeNifti } from '../../site-agent/imaging/nifti-write.js';
 import type { Mask, Vec3, Volume } from '../../site-agent/imaging/volume.js';
 import { testGrid, testVolume } from '../support/images.js';
+import { slowCentre, slowEncoding } from './slow-patch.js';
 import { convolution, sha256Of } from './tiny-models.js';
 
 /** Sites of images so small that a hundred are extracted in a second. */
@@ -85,3 +87,16 @@ export function putModel(folder: string, model: Uint8Array = MODEL, name = 'tiny
   mkdirSync(path.join(folder, 'models'), { recursive: true });
   writeFileSync(path.join(folder, 'models', name), model);
 }
+
+/** Features beside the deep ones. */
+export const SETTINGS = { imageType: { Original: {} }, featureClass: { firstorder: ['Mean'] } };
+
+/** One thread beside the test's own, from the build. */
+export const how = {
+  threads: 1,
+  threadFile: pathToFileURL(path.resolve('dist/site-agent/radiomics/shell/region-thread.js')),
+};
+
+/** What the slow twin says of the region of a label. */
+export const twin = (image: Volume, mask: Mask, label = 1) =>
+  slowEncoding(image, slowCentre(mask, label), { ...PATCH, window: WINDOW }, WEIGHTS);

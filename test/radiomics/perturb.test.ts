@@ -7,7 +7,7 @@ import { noiseLevel } from '../../site-agent/radiomics/perturb/noise.js';
 import { smoothField } from '../../site-agent/radiomics/perturb/outline.js';
 import { applySteps, perturbed } from '../../site-agent/radiomics/perturb/perturb.js';
 import { drawSteps, type Step } from '../../site-agent/radiomics/perturb/steps.js';
-import type { RegionSource } from '../../site-agent/radiomics/region-extract.js';
+import type { RegionSource } from '../../site-agent/radiomics/region-source.js';
 
 /** An image of noise and an egg-shaped lesion off its middle, on a grid whose axes are neither in order nor along the table. */
 function source(size: Vec3 = [31, 29, 17], spacingMm: Vec3 = [1.5, 1.5, 3]): RegionSource {

@@ -19,7 +19,7 @@ import type { FromSite, ToSite } from '../../shared/wire/types.js';
 import { type AgentProgress, SiteAgent } from '../../site-agent/agent.js';
 import { parsePolicy } from '../../site-agent/policy.js';
 import { leavesByComputation } from '../../site-agent/preview.js';
-import { OPEN_POLICY, simulatedTable } from '../e2e/support.js';
+import { OPEN_POLICY, simulatedTable, smallStudy } from '../e2e/support.js';
 
 /**
  * The composed system in one process: the real service and the real agents over the memory transport, with stores that
@@ -273,8 +273,11 @@ export class Composed {
 let open: Composed | undefined;
 
 /** The federation of four that most tests begin with; `prepare` sees it before anything starts. One at a time. */
-export async function federation(prepare: (of: Composed) => void = () => undefined): Promise<Composed> {
-  open = new Composed(['alder', 'birch', 'cedar', 'dogwood']);
+export async function federation(
+  prepare: (of: Composed) => void = () => undefined,
+  names: readonly string[] = ['alder', 'birch', 'cedar', 'dogwood'],
+): Promise<Composed> {
+  open = new Composed(names);
   prepare(open);
   await open.start();
   return open;
@@ -298,3 +301,20 @@ export async function until(condition: () => boolean, what: () => string, timeou
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
+
+export const FIVE = ['alder', 'birch', 'cedar', 'dogwood', 'elm'];
+
+/** Five training sites of which some may go missing; those in `showAggregate` agreed that totals may show them. */
+export const continuingStudy = (name: string, showAggregate: readonly string[], changes: object = {}): Study =>
+  smallStudy(name, {
+    sites: { training: FIVE, external: [] },
+    harmonization: { method: 'none' },
+    onMissingSite: 'continue',
+    privacy: { showAggregate },
+    ...changes,
+  });
+
+/** A masked input that is kept back: to the rounds it looks as if the site could not take part. */
+export const keptBack = ({ studyHash, context }: Extract<FromSite, { type: 'maskedInput' }>): FromSite => ({
+  ...{ type: 'siteRefusal', studyHash, context, exchange: 'maskedInput', code: 'STUDY_EXPIRED', about: [] },
+});

@@ -8,55 +8,32 @@ import { loadCohort } from '../../site-agent/cohort-files.js';
 import { isInOrder } from '../../site-agent/round-order.js';
 import { setsRequest } from '../../site-agent/survivor-sets.js';
 import { simulateWith, smallStudy } from '../e2e/support.js';
-import { Composed, until } from './composed.js';
+import { type Composed, closeFederation, continuingStudy, FIVE, federation, keptBack, until } from './composed.js';
 
 /**
  * `onMissingSite: continue`. A coordinator that wants to read cedar lets it take part in the sums of `describe` and loses it
  * before those of `moments`: the same columns over the same patients but cedar's, in totals of another kind.
  */
-const NAMES = ['alder', 'birch', 'cedar', 'dogwood', 'elm'];
+const NAMES = FIVE;
 const OTHERS = NAMES.filter((site) => site !== 'cedar');
 
-let world: Composed | undefined;
-
-afterEach(async () => {
-  await world?.close();
-  world = undefined;
-});
+afterEach(closeFederation);
 
 const studyOf = (name: string, showAggregate: readonly string[]): Study =>
-  smallStudy(name, {
-    sites: { training: NAMES, external: [] },
-    harmonization: { method: 'none' },
-    onMissingSite: 'continue',
-    privacy: { showAggregate },
-    quorum: 4,
-  });
+  continuingStudy(name, showAggregate, { quorum: 4 });
 
 /** Real agents; cedar is lost once that is so of the rounds that were opened. */
 async function loseCedar(
   study: Study,
   isLostAt: (computation: string, iteration: number, rounds: number) => boolean,
 ): Promise<{ of: Composed; hash: string }> {
-  const of = new Composed(NAMES);
-  world = of;
-  await of.start();
+  const of = await federation(undefined, NAMES);
   const isLost = () => {
     const opened = of.progress.filter((event) => event.kind === 'round');
     const last = opened.at(-1);
     return last !== undefined && isLostAt(last.computation, last.iteration, opened.length);
   };
-  of.site('cedar').beforeSend = (message) =>
-    message.type === 'maskedInput' && isLost()
-      ? {
-          type: 'siteRefusal',
-          studyHash: message.studyHash,
-          context: message.context,
-          exchange: 'maskedInput',
-          code: 'STUDY_EXPIRED',
-          about: [],
-        }
-      : message;
+  of.site('cedar').beforeSend = (message) => (message.type === 'maskedInput' && isLost() ? keptBack(message) : message);
   const hash = of.propose(study);
   await until(
     () => ['validated', 'ratified', 'published', 'failed'].includes(of.phase(hash)),

@@ -12,33 +12,22 @@ import type { FromSite } from '../../shared/wire/types.js';
 import { loadCohort } from '../../site-agent/cohort-files.js';
 import { SITE_COMPUTATIONS } from '../../site-agent/computations.js';
 import { contributionOf, leavesOf, siteView } from '../../site-agent/site-run.site.js';
-import { smallStudy } from '../e2e/support.js';
-import { Composed, until } from './composed.js';
+import { type Composed, closeFederation, continuingStudy, FIVE, federation, keptBack, until } from './composed.js';
 
 /**
  * A coordinator that wants to read cedar: it has a total over all five sites, asks the same question once more with
  * coefficients a hair off, so that it is another broadcast, and says that cedar was lost. Real agents, real rounds.
  */
-const NAMES = ['alder', 'birch', 'cedar', 'dogwood', 'elm'];
+const NAMES = FIVE;
 const HAIR = 1e-9;
 
-let world: Composed | undefined;
 const honest = COORDINATOR_COMPUTATIONS['logistic']!;
 const registry = COORDINATOR_COMPUTATIONS as { [name: string]: CoordinatorRegistry[string] };
 
 afterEach(async () => {
   registry['logistic'] = honest;
-  await world?.close();
-  world = undefined;
+  await closeFederation();
 });
-
-const study = (name: string, showAggregate: readonly string[]): Study =>
-  smallStudy(name, {
-    sites: { training: NAMES, external: [] },
-    harmonization: { method: 'none' },
-    onMissingSite: 'continue',
-    privacy: { showAggregate },
-  });
 
 /** Runs the attack until the repeated round has its total or the study has ended. */
 async function attack(of: Composed, asked: Study): Promise<string> {
@@ -59,16 +48,7 @@ async function attack(of: Composed, asked: Study): Promise<string> {
   registry['logistic'] = { ...honest, coordinator: { ...honest.coordinator, advance } as never };
   // What cedar sends is kept back; to the rounds it looks as if it could not take part.
   of.site('cedar').beforeSend = (message): FromSite =>
-    message.type === 'maskedInput' && repeated
-      ? {
-          type: 'siteRefusal',
-          studyHash: message.studyHash,
-          context: message.context,
-          exchange: 'maskedInput',
-          code: 'STUDY_EXPIRED',
-          about: [],
-        }
-      : message;
+    message.type === 'maskedInput' && repeated ? keptBack(message) : message;
   const hash = of.propose(asked);
   const story = () => `${of.phase(hash)} ${of.reason(hash)} ${JSON.stringify(of.site('alder').progress.slice(-4))}`;
   await until(() => pointTotals(of, hash).length === 2 || ['failed', 'published'].includes(of.phase(hash)), story);
@@ -104,10 +84,8 @@ function pointTotals(of: Composed, hash: string) {
 }
 
 test('cedar is read by subtraction where every site agreed that totals may show it: the attack works', async () => {
-  const of = new Composed(NAMES);
-  world = of;
-  await of.start();
-  const asked = study('agreed', NAMES);
+  const of = await federation(undefined, NAMES);
+  const asked = continuingStudy('agreed', NAMES);
   const hash = await attack(of, asked);
   const [whole, without] = pointTotals(of, hash);
   expect(whole!.sites).toEqual(NAMES);
@@ -131,10 +109,8 @@ test('cedar is read by subtraction where every site agreed that totals may show 
 }, 60_000);
 
 test('where it did not, no agent signs the set without it, whatever was broadcast, and no total comes of it', async () => {
-  const of = new Composed(NAMES);
-  world = of;
-  await of.start();
-  const hash = await attack(of, study('guarded', []));
+  const of = await federation(undefined, NAMES);
+  const hash = await attack(of, continuingStudy('guarded', []));
   expect(of.phase(hash)).toBe('failed');
   expect(pointTotals(of, hash).map(({ sites }) => sites)).toEqual([NAMES]);
   for (const name of NAMES)

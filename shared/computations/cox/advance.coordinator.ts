@@ -2,13 +2,8 @@ import { assert } from '../../errors.js';
 import type { Total } from '../../tensors.js';
 import type { CoordinatorHalf, Done, Step } from '../computation.js';
 import type { NetBroadcast } from '../elastic-net/broadcast.js';
-import {
-  advanceNet,
-  type NetState,
-  restartWhereSitesChanged,
-  startNet,
-  trainingSitesIn,
-} from '../elastic-net/driver.js';
+import { advanceNet, restartWhereSitesChanged, startNet, trainingSitesIn } from '../elastic-net/driver.js';
+import type { NetState } from '../elastic-net/state.js';
 import type { CoxSpec, ModelResult, ModelSummary } from '../frame.js';
 import { type BaselinePoint, baselineOf, baselineTensor, intervalsFor } from './baseline.js';
 import { COX, type CoxBroadcast } from './declaration.js';

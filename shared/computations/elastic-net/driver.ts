@@ -4,55 +4,13 @@ import type { Total } from '../../tensors.js';
 import type { Done, Step } from '../computation.js';
 import { type ModelResult, type MomentsResult, predictorsOf } from '../frame.js';
 import { type NetBroadcast, type NetFamily, type NetPoint, type NetSpec, netTensor } from './broadcast.js';
-import { type CrossValidation, crossValidation, type FoldMeasure } from './cross-validation.js';
+import { crossValidation, type FoldMeasure } from './cross-validation.js';
 import { type Evaluation, evaluationOf } from './evaluation.js';
-import { advanceNewton, type NewtonState, newtonPoint, startNewton } from './newton.js';
-import { advancePath, type PathState, pathIsDone, pathPoints, startPath } from './path.js';
-import { lambdaMax, lambdaSequence, type Penalty } from './penalty.js';
+import { advanceNewton, newtonPoint, startNewton } from './newton.js';
+import { advancePath, pathIsDone, pathPoints, startPath } from './path.js';
+import { lambdaMax, lambdaSequence } from './penalty.js';
 import { resultOf } from './result.js';
-
-/**
- * The coordinator's side of elastic-net models: all fits advance in the same rounds, each with its own path; a fit that
- * is done asks for nothing more. A round's broadcast is the list of points at which derivatives are wanted.
- */
-export interface NetFit {
-  readonly fit: Fit;
-  readonly stage: 'counts' | 'null' | 'newton' | 'path' | 'done';
-  readonly n: number;
-  readonly events: number;
-  readonly saturated: number;
-  readonly mean: Float64Array;
-  readonly sd: Float64Array;
-  readonly penalty: Penalty;
-  /** Multiplies the study's lambda to give the penalty on the mean log-likelihood. */
-  readonly lambdaScale: number;
-  readonly nullModel: Evaluation | null;
-  /** In the study's units, decreasing. */
-  readonly lambdas: Float64Array;
-  readonly path: PathState | null;
-  readonly newton: NewtonState | null;
-  /** Rounds in which this fit asked for derivatives. */
-  readonly rounds: number;
-  /** Why no model can be fitted, or null. */
-  readonly degenerate: string | null;
-}
-
-/** The fits of one arm and outer fold: the full one, and the inner ones that choose its lambda. */
-export interface NetGroup {
-  readonly full: number;
-  readonly inner: readonly number[];
-  readonly heldOut: 'waiting' | 'asked' | 'done';
-  readonly cv: CrossValidation | null;
-}
-
-export interface NetState {
-  readonly fits: readonly NetFit[];
-  readonly groups: readonly NetGroup[];
-  readonly asked: NetBroadcast;
-  /** Training sites in the totals so far; null before the first. */
-  readonly sites: readonly string[] | null;
-  readonly notes: readonly string[];
-}
+import type { NetFit, NetGroup, NetState } from './state.js';
 
 /** Newton converges quadratically, so the last digits of an optimality condition cost a round or two on a whole path. */
 const KKT_TOLERANCE = 1e-12;
@@ -62,6 +20,10 @@ export interface NetOptions {
   readonly disclosive: boolean;
 }
 
+/**
+ * The coordinator's side of elastic-net models: all fits advance in the same rounds, each with its own path; a fit that
+ * is done asks for nothing more. A round's broadcast is the list of points at which derivatives are wanted.
+ */
 export function startNet(
   family: NetFamily,
   spec: NetSpec,

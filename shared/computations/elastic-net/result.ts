@@ -1,8 +1,8 @@
 import { type FittedModel, type ModelPath, type ModelResult, type ModelSummary, predictorsOf } from '../frame.js';
 import type { NetFamily, NetSpec } from './broadcast.js';
-import type { NetFit, NetGroup } from './driver.js';
 import type { NewtonResult } from './newton.js';
 import type { Solution } from './path.js';
+import type { NetFit, NetGroup } from './state.js';
 
 type Coefficients = ModelSummary['coefficients'];
 

@@ -1,6 +1,7 @@
 import type { CoordinatorHalf } from '../computation.js';
 import type { NetBroadcast } from '../elastic-net/broadcast.js';
-import { advanceNet, type NetState, startNet } from '../elastic-net/driver.js';
+import { advanceNet, startNet } from '../elastic-net/driver.js';
+import type { NetState } from '../elastic-net/state.js';
 import type { LogisticSpec, ModelResult } from '../frame.js';
 import { LOGISTIC } from './declaration.js';
 

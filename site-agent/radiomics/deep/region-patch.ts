@@ -4,7 +4,8 @@ import type { Encoder } from '../../../shared/imaging-deep.js';
 import { requireSameGrid } from '../../imaging/compare-grids.js';
 import { roiOf } from '../../imaging/roi.js';
 import { perturbed } from '../perturb/perturb.js';
-import { maskOfRegion, type RegionSource, volumeOfMask } from '../region-extract.js';
+import { maskOfRegion, volumeOfMask } from '../region-extract.js';
+import type { RegionSource } from '../region-source.js';
 import type { PatchRequest } from '../region-task.js';
 import { type Patch, patchOf } from './patch.js';
 

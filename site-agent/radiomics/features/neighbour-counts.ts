@@ -1,4 +1,4 @@
-import type { DifferenceSums } from './counts.js';
+import { type DifferenceSums, gldmCounts, ngtdmSums } from './counts.js';
 import { type LevelGrid, offsetsOf } from './level-grid.js';
 import type { Direction } from './neighbourhood.js';
 
@@ -10,41 +10,9 @@ export interface NeighbourCounts {
 /** What `gldmCounts` with alpha 0 and `ngtdmSums` give, to the bit. */
 export function neighbourCounts(grid: LevelGrid, steps: readonly Direction[]): NeighbourCounts {
   const isNearest = steps.length === 13 && steps.every((step) => step.every((part) => Math.abs(part) <= 1));
-  if (!isNearest || (grid.greyLevels.at(-1) ?? 0) > PACKED_LEVEL_MAX) return byNeighbours(grid, steps);
+  if (!isNearest || (grid.greyLevels.at(-1) ?? 0) > PACKED_LEVEL_MAX)
+    return { dependence: gldmCounts(grid, steps), differences: ngtdmSums(grid, steps) };
   return { dependence: dependenceOf(grid, offsetsOf(grid, steps)), differences: differencesOf(grid) };
-}
-
-/** Any steps, from one look at the neighbours. */
-function byNeighbours(grid: LevelGrid, steps: readonly Direction[]): NeighbourCounts {
-  const { cells, voxels, greyLevels } = grid;
-  const n = greyLevels.length;
-  const offsets = offsetsOf(grid, steps);
-  const width = 2 * steps.length + 1;
-  const dependence = new Uint32Array(n * width);
-  const values = new Int32Array(n + 1);
-  values.set(greyLevels, 1);
-  const withNeighbours = new Float64Array(n);
-  const difference = new Float64Array(n);
-  for (let v = 0; v < voxels.length; v++) {
-    const here = voxels[v]!;
-    const level = cells[here]!;
-    let sum = 0;
-    let neighbours = 0;
-    let dependent = 0;
-    for (let a = 0; a < offsets.length; a++) {
-      const offset = offsets[a]!;
-      const ahead = cells[here + offset]!;
-      const behind = cells[here - offset]!;
-      dependent += (((ahead ^ level) - 1) >>> 31) + (((behind ^ level) - 1) >>> 31);
-      neighbours += (-ahead >>> 31) + (-behind >>> 31);
-      sum += values[ahead]! + values[behind]!;
-    }
-    dependence[(level - 1) * width + dependent]!++;
-    if (neighbours === 0) continue;
-    withNeighbours[level - 1]!++;
-    difference[level - 1]! += Math.abs(values[level]! - sum / neighbours);
-  }
-  return { dependence, differences: { count: grid.voxelsPerLevel.slice(), withNeighbours, difference } };
 }
 
 /** The voxels by level and by how many of their 26 neighbours have it. */

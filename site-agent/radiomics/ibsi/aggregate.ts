@@ -16,10 +16,7 @@ import {
 } from './matrices.js';
 import { ngtdmFeatures } from './ngtdm.js';
 import type { Part, RegionLevels } from './region-levels.js';
-
-/** '2D': a matrix a slice, features averaged. '2.5D': matrices within slices, summed over slices. '3D': neighbours in space. */
-export const DIMENSIONS = ['2D', '2.5D', '3D'] as const;
-export type Dimension = (typeof DIMENSIONS)[number];
+import type { Dimension } from './settings.js';
 
 const SUFFIX: Readonly<Record<Dimension, string>> = { '2D': '2D', '2.5D': '2_5D', '3D': '3D' };
 

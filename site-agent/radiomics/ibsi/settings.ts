@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { ibsi2Schema } from '../filters/ibsi2/settings.js';
-import { DIMENSIONS } from './aggregate.js';
 
 /**
  * Settings of the IBSI profile, as a YAML file of `profile: ibsi` says them. Every key has a default; the default is the image as it is,
@@ -40,6 +39,10 @@ const resegmentation = z.strictObject({
   /** Intensities farther than this many standard deviations from the region's mean are left out. */
   sigma: positive.optional(),
 });
+
+/** '2D': a matrix a slice, features averaged. '2.5D': matrices within slices, summed over slices. '3D': neighbours in space. */
+export const DIMENSIONS = ['2D', '2.5D', '3D'] as const;
+export type Dimension = (typeof DIMENSIONS)[number];
 
 export const FAMILIES = [
   'morphology',

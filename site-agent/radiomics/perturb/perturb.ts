@@ -4,7 +4,7 @@ import { seededRandom } from '../../../shared/rng.js';
 import { requireSameGrid } from '../../imaging/compare-grids.js';
 import { growBox } from '../../imaging/crop.js';
 import type { Mask, Vec3 } from '../../imaging/volume.js';
-import type { RegionSource } from '../region-extract.js';
+import type { RegionSource } from '../region-source.js';
 import { motionOf, movedImage, movedMask, perturbedBox } from './motion.js';
 import { withNoise } from './noise.js';
 import { withContour, withMargin, withVolume } from './outline.js';
